@@ -227,3 +227,6 @@ func Token(n int) string {
 	}
 	return string(out)
 }
+
+// ShopsBefore gives the smallest id that a shop made at t could have.
+func ShopsBefore(t time.Time) Shop { return Shop(max(0, t.Sub(epoch).Milliseconds()) << 22) }

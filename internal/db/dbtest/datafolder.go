@@ -65,8 +65,8 @@ func (u user) tempDir() (string, error) {
 	if u.other || len(base) > 60 {
 		base = "/tmp" // root's own may be closed to others
 	}
-	var fs syscall.Statfs_t
-	if err := syscall.Statfs(memory, &fs); err == nil && fs.Bavail*uint64(fs.Bsize) > enough {
+	var free syscall.Statfs_t
+	if err := syscall.Statfs(memory, &free); err == nil && free.Bavail*uint64(free.Bsize) > enough {
 		base = memory
 	}
 	dir, err := os.MkdirTemp(base, "haat-pg-")

@@ -1,0 +1,173 @@
+package db
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"haat/internal/id"
+)
+
+// Reader reads one shop in one snapshot. It is a *View or a *Tx, and nothing
+// outside this package can be one.
+type Reader interface {
+	// Shop is the shop that $1 of every statement is bound to.
+	Shop() id.Shop
+	// Now is one instant, the same throughout the snapshot.
+	Now() time.Time
+	// Mark is the point on the shop's clock that the snapshot stands at. A Tx
+	// stands at a point that is not known before it commits, and gives zero.
+	Mark() Mark
+	// Doc is the shop's settings document. A View has read it together with
+	// the mark; a Tx reads it when asked.
+	Doc(ctx context.Context) ([]byte, error)
+
+	query(ctx context.Context, q *stmt, args []any, row func(scan func(...any) error) error) error
+}
+
+// All runs q and collects its rows. scan gives the places of one row's columns.
+func All[T any](ctx context.Context, r Reader, q *SQL, scan func(*T) []any, args ...any) ([]T, error) {
+	var out []T
+	err := Each(ctx, r, q, scan, func(t T) error { out = append(out, t); return nil }, args...)
+	return out, err
+}
+
+// One runs q and gives its first row; false if there is none.
+func One[T any](ctx context.Context, r Reader, q *SQL, scan func(*T) []any, args ...any) (T, bool, error) {
+	var out T
+	found := false
+	err := Each(ctx, r, q, scan, func(t T) error {
+		if !found {
+			out, found = t, true
+		}
+		return nil
+	}, args...)
+	return out, found, err
+}
+
+// Each runs q and hands every row to fn, whose error ends it. fn must not run
+// another statement on r.
+func Each[T any](ctx context.Context, r Reader, q *SQL, scan func(*T) []any, fn func(T) error, args ...any) error {
+	return each(ctx, r, &q.stmt, scan, fn, append([]any{int64(r.Shop())}, args...))
+}
+
+type queryer interface {
+	query(ctx context.Context, q *stmt, args []any, row func(scan func(...any) error) error) error
+}
+
+func each[T any](ctx context.Context, r queryer, q *stmt, scan func(*T) []any, fn func(T) error, args []any) error {
+	if err := bind(args); err != nil {
+		return fmt.Errorf("%w in %s", err, firstLine(q.postgres))
+	}
+	err := r.query(ctx, q, args, func(into func(...any) error) error {
+		var t T
+		places := scan(&t)
+		adapt(places)
+		if err := into(places...); err != nil {
+			return err
+		}
+		return fn(t)
+	})
+	if err != nil {
+		return fmt.Errorf("%s: %w", firstLine(q.postgres), err)
+	}
+	return nil
+}
+
+func firstLine(text string) string {
+	if len(text) > 60 {
+		text = text[:60] + "…"
+	}
+	for i := range len(text) {
+		if text[i] == '\n' {
+			return text[:i]
+		}
+	}
+	return text
+}
+
+// View is a read-only snapshot of one shop.
+type View struct {
+	shop id.Shop
+	mark Mark
+	doc  []byte
+	now  time.Time
+	s    session
+}
+
+func (v *View) Shop() id.Shop                       { return v.shop }
+func (v *View) Now() time.Time                      { return v.now }
+func (v *View) Mark() Mark                          { return v.mark }
+func (v *View) Doc(context.Context) ([]byte, error) { return v.doc, nil }
+func (v *View) query(ctx context.Context, q *stmt, args []any, row func(func(...any) error) error) error {
+	return v.s.query(ctx, q, args, row)
+}
+
+// Outgoing is one event on its way into the outbox.
+type Outgoing struct {
+	ID      id.Event
+	Topic   string
+	Key     string
+	Tags    string // separated by spaces
+	Payload []byte
+}
+
+// Tx is one shop's transaction: all or nothing, on the shop's primary.
+type Tx struct {
+	shop  id.Shop
+	now   time.Time
+	s     session
+	out   []Outgoing
+	after []func()
+}
+
+func (t *Tx) Shop() id.Shop  { return t.shop }
+func (t *Tx) Now() time.Time { return t.now }
+func (t *Tx) Mark() Mark     { return Mark{} }
+func (t *Tx) query(ctx context.Context, q *stmt, args []any, row func(func(...any) error) error) error {
+	return t.s.query(ctx, q, args, row)
+}
+
+// Exec runs q and gives the number of rows it wrote.
+func (t *Tx) Exec(ctx context.Context, q *SQL, args ...any) (int64, error) {
+	return exec(ctx, t.s, &q.stmt, append([]any{int64(t.shop)}, args...))
+}
+
+func exec(ctx context.Context, s session, q *stmt, args []any) (int64, error) {
+	if err := bind(args); err != nil {
+		return 0, fmt.Errorf("%w in %s", err, firstLine(q.postgres))
+	}
+	n, err := s.exec(ctx, q, args)
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", firstLine(q.postgres), err)
+	}
+	return n, nil
+}
+
+// Append puts an event into the outbox, in this transaction. Use event.Emit.
+func (t *Tx) Append(o Outgoing) { t.out = append(t.out, o) }
+
+// After has fn run once the transaction has been committed, by the goroutine
+// that called Change. It does not run when the transaction fails.
+func (t *Tx) After(fn func()) { t.after = append(t.after, fn) }
+
+var (
+	readDoc  = Q(`SELECT doc FROM shop_doc WHERE shop = $1`)
+	writeDoc = Q(`INSERT INTO shop_doc (shop, doc) VALUES ($1, $2) ON CONFLICT (shop) DO UPDATE SET doc = excluded.doc`)
+)
+
+// Doc reads the shop's settings document; nil if none was written.
+func (t *Tx) Doc(ctx context.Context) ([]byte, error) {
+	doc, _, err := One(ctx, t, readDoc, func(b *[]byte) []any { return []any{b} })
+	return doc, err
+}
+
+// SetDoc writes the shop's settings document, which every View reads together
+// with its mark. Keep it small: it is read for every page.
+func (t *Tx) SetDoc(ctx context.Context, doc []byte) error {
+	_, err := t.Exec(ctx, writeDoc, doc)
+	return err
+}
+
+// Emitted reports whether the transaction has put events into the outbox.
+func (t *Tx) Emitted() bool { return len(t.out) > 0 }

@@ -1,0 +1,311 @@
+package db
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"haat/internal/fault"
+	"haat/internal/id"
+)
+
+// ErrMoved says that the shop is not open here at the epoch the caller knew:
+// it moved, is moving, or was never here. Nothing was written.
+var ErrMoved = errors.New("the shop is not open on this shard at this epoch")
+
+// ErrUnique says that a row with the same key exists already.
+var ErrUnique = errors.New("a row with this key exists already")
+
+// ErrFull says that the disk or the database has no room for a write.
+var ErrFull = fault.Busy(10*time.Second, "We cannot save anything just now: the disk is full. Reading goes on.").With("disk-full")
+
+// engine is a database that can run transactions: SQLite or PostgreSQL.
+type engine interface {
+	name() string
+	// read runs fn in one read-only snapshot.
+	read(ctx context.Context, fn func(session) error) error
+	// write runs w.run in one transaction and, if it fills w.tick, ticks the
+	// clock last. It returns after the commit is durable.
+	write(ctx context.Context, w *work) error
+	// migrate runs text outside of any shop.
+	migrate(ctx context.Context, fn func(session, func(script string) error) error) error
+	close() error
+}
+
+// session runs statements inside one transaction. Arguments are bound already.
+type session interface {
+	query(ctx context.Context, q *stmt, args []any, row func(scan func(...any) error) error) error
+	exec(ctx context.Context, q *stmt, args []any) (int64, error)
+}
+
+// work is one transaction for an engine's write.
+type work struct {
+	run  func(session) error // may run again
+	tick *tick               // set by run; nil for the control database
+}
+
+// tick is the last statement of a change, and what it answered.
+type tick struct {
+	shop, epoch, at int64
+	out             []Outgoing
+	n, term         int64
+}
+
+// Shard is a database that holds shops.
+type Shard struct {
+	e     engine
+	erase []*stmt // one for each table of every room
+	stmts atomic.Int64
+}
+
+// OpenSQLite opens the SQLite file at path, creating it if need be, and brings
+// its schema up to date.
+func OpenSQLite(ctx context.Context, path string, o SQLiteOptions, schemas []*SchemaSet) (*Shard, error) {
+	e, err := openSQLite(path, o)
+	if err != nil {
+		return nil, err
+	}
+	return openShard(ctx, e, schemas)
+}
+
+// OpenPostgres connects to the PostgreSQL database at dsn and brings its
+// schema up to date.
+func OpenPostgres(ctx context.Context, dsn string, schemas []*SchemaSet) (*Shard, error) {
+	e, err := openPostgres(ctx, dsn)
+	if err != nil {
+		return nil, err
+	}
+	return openShard(ctx, e, schemas)
+}
+
+func openShard(ctx context.Context, e engine, schemas []*SchemaSet) (*Shard, error) {
+	all := append([]*SchemaSet{clockSchema}, schemas...)
+	if err := migrate(ctx, e, all); err != nil {
+		return nil, errors.Join(err, e.close())
+	}
+	s := &Shard{e: e}
+	for _, set := range slices.Backward(all) { // the clock's own row goes last
+		tables, err := set.Tables()
+		if err != nil {
+			return nil, errors.Join(err, e.close())
+		}
+		for _, t := range tables {
+			if t != "shard_term" {
+				q := newStmt("DELETE FROM " + t + " WHERE shop = $1")
+				s.erase = append(s.erase, &q)
+			}
+		}
+	}
+	return s, nil
+}
+
+// Close lets running work finish and closes the database.
+func (s *Shard) Close() error { return s.e.close() }
+
+// Engine is "sqlite" or "postgres".
+func (s *Shard) Engine() string { return s.e.name() }
+
+// Statements counts the statements that Views and Txs have run on this shard,
+// the mark included; transaction control is not counted.
+func (s *Shard) Statements() int64 { return s.stmts.Load() }
+
+// readHead gives where the clock stands, and the shop's document with it.
+var readHead = Q(`
+	SELECT c.epoch, t.term, c.n, c.state, d.doc
+	FROM shop_clock c CROSS JOIN shard_term t
+	LEFT JOIN shop_doc d ON d.shop = c.shop
+	WHERE c.shop = $1`)
+
+// View runs fn on one read-only snapshot of the shop, whose mark and document
+// are read first, in the same snapshot. It returns ErrMoved if the shop does
+// not live here at this epoch; a shop that is about to move is still read.
+func (s *Shard) View(ctx context.Context, shop id.Shop, epoch int64, fn func(*View) error) error {
+	return s.e.read(ctx, func(raw session) error {
+		c := counted{raw, &s.stmts}
+		v := &View{shop: shop, mark: Mark{Shop: shop}, now: time.Now().UTC(), s: c}
+		var state string
+		err := each(ctx, v, &readHead.stmt, func(v *View) []any {
+			return []any{&v.mark.Epoch, &v.mark.Term, &v.mark.N, &state, &v.doc}
+		}, func(got View) error {
+			got.mark.Shop = shop
+			v.mark, v.doc = got.mark, got.doc
+			return nil
+		}, []any{int64(shop)})
+		if err != nil {
+			return err
+		}
+		if v.mark.Epoch != epoch || state != "open" && state != "moving" {
+			return ErrMoved
+		}
+		return fn(v)
+	})
+}
+
+// Change runs fn in a transaction on the shop and returns the mark of its
+// commit. It returns ErrMoved if the shop is not open here at this epoch.
+func (s *Shard) Change(ctx context.Context, shop id.Shop, epoch int64, fn func(*Tx) error) (Mark, error) {
+	return s.change(ctx, shop, epoch, fn)
+}
+
+var newClock = Q(`INSERT INTO shop_clock (shop, n, seq, epoch, state) VALUES ($1, 0, 0, $2, 'open')`)
+
+// Create opens a new shop here at this epoch and runs fn as its first change,
+// in one transaction. It returns ErrUnique if the shop is here already.
+func (s *Shard) Create(ctx context.Context, shop id.Shop, epoch int64, fn func(*Tx) error) (Mark, error) {
+	return s.change(ctx, shop, epoch, func(tx *Tx) error {
+		if _, err := tx.Exec(ctx, newClock, epoch); err != nil {
+			return err
+		}
+		return fn(tx)
+	})
+}
+
+func (s *Shard) change(ctx context.Context, shop id.Shop, epoch int64, fn func(*Tx) error) (Mark, error) {
+	var tx *Tx
+	w := &work{}
+	w.run = func(raw session) error {
+		tx = &Tx{shop: shop, now: time.Now().UTC().Truncate(time.Microsecond), s: counted{raw, &s.stmts}}
+		if err := fn(tx); err != nil {
+			return err
+		}
+		w.tick = &tick{shop: int64(shop), epoch: epoch, at: tx.now.UnixMicro(), out: tx.out}
+		return nil
+	}
+	if err := s.e.write(ctx, w); err != nil {
+		return Mark{}, err
+	}
+	for _, fn := range tx.after {
+		fn()
+	}
+	return Mark{Shop: shop, Epoch: epoch, Term: w.tick.term, N: w.tick.n}, nil
+}
+
+// Erase deletes every row of a shop that is nobody's: an orphan of a sign-up
+// that died half way. The caller has made sure of that.
+func (s *Shard) Erase(ctx context.Context, shop id.Shop) error {
+	w := &work{run: func(raw session) error {
+		for _, q := range s.erase {
+			if _, err := exec(ctx, raw, q, []any{int64(shop)}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}}
+	return s.e.write(ctx, w)
+}
+
+// Count is a row of a shard-wide statement.
+type Count struct {
+	Shop id.Shop
+	N    int64
+}
+
+// Across runs a shard-wide statement in one snapshot.
+func (s *Shard) Across(ctx context.Context, q *AcrossSQL, args ...any) ([]Count, error) {
+	var out []Count
+	err := s.e.read(ctx, func(raw session) error {
+		out = out[:0]
+		return each(ctx, raw, &q.stmt, func(c *Count) []any { return []any{(*int64)(&c.Shop), &c.N} },
+			func(c Count) error { out = append(out, c); return nil }, args)
+	})
+	return out, err
+}
+
+// counted counts the statements of a session.
+type counted struct {
+	session
+	n *atomic.Int64
+}
+
+func (c counted) query(ctx context.Context, q *stmt, args []any, row func(func(...any) error) error) error {
+	c.n.Add(1)
+	return c.session.query(ctx, q, args, row)
+}
+
+func (c counted) exec(ctx context.Context, q *stmt, args []any) (int64, error) {
+	c.n.Add(1)
+	return c.session.exec(ctx, q, args)
+}
+
+// Control is the database of what belongs to no shop: accounts, the
+// directory, shards.
+type Control struct{ e engine }
+
+// ControlTx reads, and inside Change writes, the control database.
+type ControlTx struct {
+	s   session
+	now time.Time
+}
+
+// Now is one instant, the same throughout the transaction.
+func (t *ControlTx) Now() time.Time { return t.now }
+
+// OpenControl opens the control database: a PostgreSQL DSN or a SQLite path.
+func OpenControl(ctx context.Context, dsn string, o SQLiteOptions, schemas []*SchemaSet) (*Control, error) {
+	var e engine
+	var err error
+	if strings.HasPrefix(dsn, "postgres://") || strings.HasPrefix(dsn, "postgresql://") {
+		e, err = openPostgres(ctx, dsn)
+	} else {
+		e, err = openSQLite(dsn, o)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := migrate(ctx, e, schemas); err != nil {
+		return nil, errors.Join(err, e.close())
+	}
+	return &Control{e}, nil
+}
+
+// Close lets running work finish and closes the database.
+func (c *Control) Close() error { return c.e.close() }
+
+// View runs fn in one read-only snapshot.
+func (c *Control) View(ctx context.Context, fn func(*ControlTx) error) error {
+	return c.e.read(ctx, func(s session) error { return fn(&ControlTx{s, time.Now().UTC()}) })
+}
+
+// Change runs fn in a transaction. Like a shop's change it may run again.
+func (c *Control) Change(ctx context.Context, fn func(*ControlTx) error) error {
+	return c.e.write(ctx, &work{run: func(s session) error {
+		return fn(&ControlTx{s, time.Now().UTC().Truncate(time.Microsecond)})
+	}})
+}
+
+// Exec runs q and gives the number of rows it wrote.
+func (t *ControlTx) Exec(ctx context.Context, q *ControlSQL, args ...any) (int64, error) {
+	return exec(ctx, t.s, &q.stmt, append([]any(nil), args...))
+}
+
+// ControlAll runs q and collects its rows.
+func ControlAll[T any](ctx context.Context, t *ControlTx, q *ControlSQL, scan func(*T) []any, args ...any) ([]T, error) {
+	var out []T
+	err := each(ctx, t.s, &q.stmt, scan, func(v T) error { out = append(out, v); return nil }, append([]any(nil), args...))
+	return out, err
+}
+
+// ControlOne runs q and gives its first row; false if there is none.
+func ControlOne[T any](ctx context.Context, t *ControlTx, q *ControlSQL, scan func(*T) []any, args ...any) (T, bool, error) {
+	all, err := ControlAll(ctx, t, q, scan, args...)
+	if err != nil || len(all) == 0 {
+		var none T
+		return none, false, err
+	}
+	return all[0], true, nil
+}
+
+// safely turns a panic of fn into an error, so that one change cannot take
+// its neighbours in a batch with it.
+func safely(fn func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic in a transaction: %v\n%s", p, stack())
+		}
+	}()
+	return fn()
+}

@@ -1,0 +1,253 @@
+package db
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync/atomic"
+
+	sqlite3 "github.com/ncruces/go-sqlite3"
+)
+
+// job is one change waiting for the writer.
+type job struct {
+	ctx   context.Context
+	w     *work
+	raw   func(*sqliteConn) error // instead of w: runs alone, controls its own transaction
+	state atomic.Int32            // waiting → taken | withdrawn
+	done  chan error
+}
+
+const (
+	waiting int32 = iota
+	taken
+	withdrawn
+)
+
+func (e *sqlite) write(ctx context.Context, w *work) error {
+	return e.submit(ctx, &job{ctx: ctx, w: w})
+}
+
+// submit hands a job to the writer and waits for its commit. A caller that
+// gives up while its job still waits withdraws it; once the writer has taken
+// it, the caller waits for the outcome, since the closure is running.
+func (e *sqlite) submit(ctx context.Context, j *job) error {
+	j.done = make(chan error, 1)
+	select {
+	case <-e.closing:
+		return errClosed
+	default:
+	}
+	select {
+	case e.jobs <- j:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-e.closing:
+		return errClosed
+	}
+	select {
+	case err := <-j.done:
+		return err
+	case <-ctx.Done():
+		if j.state.CompareAndSwap(waiting, withdrawn) {
+			return ctx.Err()
+		}
+		return <-j.done
+	case <-e.stopped:
+		select {
+		case err := <-j.done:
+			return err
+		default:
+			return errClosed
+		}
+	}
+}
+
+// writer is the only goroutine that writes. It takes what is waiting, up to a
+// batch, into one transaction, each change in a savepoint of its own, and
+// answers all of them after one COMMIT, which syncs once. While it syncs, the
+// next batch gathers: the busier, the larger the batches.
+func (e *sqlite) writer() {
+	defer close(e.stopped)
+	for {
+		var first *job
+		select {
+		case first = <-e.jobs:
+		case <-e.closing:
+			select { // what was submitted before closing is still done
+			case first = <-e.jobs:
+			default:
+				return
+			}
+		}
+		if first.raw != nil {
+			if first.state.CompareAndSwap(waiting, taken) {
+				first.done <- first.raw(e.w)
+			}
+			continue
+		}
+		e.runBatch(first)
+		e.limitLog()
+	}
+}
+
+func (e *sqlite) runBatch(first *job) {
+	if err := e.w.c.Exec("BEGIN IMMEDIATE"); err != nil {
+		e.reject(first, sqliteError(err))
+		return
+	}
+	var members []*job
+	for j := first; j != nil; j = e.next(len(members)) {
+		if !j.state.CompareAndSwap(waiting, taken) {
+			continue
+		}
+		if err := j.ctx.Err(); err != nil {
+			j.done <- err
+			continue
+		}
+		err := e.runOne(j)
+		switch {
+		case err == nil:
+			members = append(members, j)
+		case e.w.c.GetAutocommit():
+			// The error took the whole transaction with it. Nobody's work is
+			// in it any more: acknowledge none, run the others again.
+			j.done <- err
+			e.rerun(members)
+			return
+		default:
+			j.done <- err
+		}
+	}
+	if err := e.w.c.Exec("COMMIT"); err != nil {
+		err = sqliteError(err)
+		if !e.w.c.GetAutocommit() {
+			err = errors.Join(err, e.w.c.Exec("ROLLBACK"))
+		}
+		for _, j := range members {
+			j.done <- err
+		}
+		return
+	}
+	for _, j := range members {
+		j.done <- nil
+	}
+}
+
+// next gives the job to run after n members, or nil to commit.
+func (e *sqlite) next(n int) *job {
+	if n >= e.batch {
+		return nil
+	}
+	select {
+	case j := <-e.jobs:
+		if j.raw != nil {
+			go func() { e.jobs <- j }() // runs alone, after this batch
+			return nil
+		}
+		return j
+	default:
+		return nil
+	}
+}
+
+// rerun runs each job in a transaction of its own.
+func (e *sqlite) rerun(members []*job) {
+	for _, j := range members {
+		if err := e.w.c.Exec("BEGIN IMMEDIATE"); err != nil {
+			j.done <- sqliteError(err)
+			continue
+		}
+		err := e.runOne(j)
+		if err == nil {
+			err = sqliteError(e.w.c.Exec("COMMIT"))
+		}
+		if !e.w.c.GetAutocommit() {
+			err = errors.Join(err, e.w.c.Exec("ROLLBACK"))
+		}
+		j.done <- err
+	}
+}
+
+func (e *sqlite) reject(j *job, err error) {
+	if j.state.CompareAndSwap(waiting, taken) {
+		j.done <- err
+	}
+}
+
+// runOne runs a change and its tick in a savepoint.
+func (e *sqlite) runOne(j *job) error {
+	c := e.w
+	if err := c.c.Exec("SAVEPOINT change"); err != nil {
+		return sqliteError(err)
+	}
+	err := safely(func() error { return j.w.run(c) })
+	if err == nil && j.w.tick != nil {
+		err = c.runTick(j.w.tick)
+	}
+	if c.c.GetAutocommit() {
+		if err == nil {
+			err = errors.New("the transaction ended inside a change")
+		}
+		return err
+	}
+	if err != nil {
+		err = errors.Join(err, c.c.Exec("ROLLBACK TO change"))
+	}
+	if end := c.c.Exec("RELEASE change"); end != nil {
+		err = errors.Join(err, sqliteError(end))
+	}
+	return err
+}
+
+var (
+	tickClock = newStmt(`
+		UPDATE shop_clock SET n = n + 1, seq = seq + $3
+		WHERE shop = $1 AND epoch = $2 AND state = 'open'
+		RETURNING n, seq, (SELECT term FROM shard_term)`)
+	putEvent = newStmt(`
+		INSERT INTO shop_outbox (shop, seq, i, event, at, topic, key, tags, payload)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`)
+)
+
+// runTick ticks the clock, which is also the fence, and writes the events.
+func (c *sqliteConn) runTick(t *tick) error {
+	ctx := context.Background() // the writer's statements never see a caller's context
+	var seq int64
+	found := false
+	err := c.query(ctx, &tickClock, []any{t.shop, t.epoch, int64(len(t.out))}, func(scan func(...any) error) error {
+		found = true
+		return scan(&t.n, &seq, &t.term)
+	})
+	if err != nil {
+		return fmt.Errorf("tick: %w", err)
+	}
+	if !found {
+		return ErrMoved
+	}
+	first := seq - int64(len(t.out)) + 1
+	for i, o := range t.out {
+		_, err := c.exec(ctx, &putEvent, []any{t.shop, first + int64(i), int64(i), o.ID[:], t.at, o.Topic, o.Key, o.Tags, o.Payload})
+		if err != nil {
+			return fmt.Errorf("outbox: %w", err)
+		}
+	}
+	return nil
+}
+
+// limitLog resets a write-ahead log that has outgrown its limit because
+// readers and writers never paused for the checkpointer.
+func (e *sqlite) limitLog() {
+	if n, err := logPages(e.path); err == nil && n > walLimit {
+		_, _, _ = e.w.c.WALCheckpoint("main", sqlite3.CHECKPOINT_RESTART)
+	}
+}
+
+func logPages(path string) (int64, error) {
+	info, err := os.Stat(path + "-wal")
+	if err != nil {
+		return 0, err
+	}
+	return info.Size() / 4_096, nil
+}

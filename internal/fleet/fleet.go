@@ -1,0 +1,316 @@
+// Package fleet knows every shard and which shop lives where.
+//
+// A [Room] is one shop where it lives now, and the only way to its rows:
+// [Room.View] reads, [Room.Change] writes and returns a mark. A Room may be
+// kept for as long as a request lasts; when the shop has moved meanwhile, it
+// looks the directory up again by itself. [Fleet] stands between shops and is
+// for the program's wiring, the mover and the operator.
+//
+// The directory is a hint: what decides whether a shop may be written on a
+// shard is the fence in its clock, there (see package db). A shop is created
+// on its shard first and in the directory second; a sign-up that dies in
+// between leaves an orphan, which nobody can reach and [Fleet.SweepOrphans]
+// erases.
+package fleet
+
+import (
+	"cmp"
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/maypok86/otter/v2"
+
+	"haat/internal/db"
+	"haat/internal/fault"
+	"haat/internal/id"
+)
+
+//go:embed schema/*.sql
+var schemaFiles embed.FS
+
+// Schema is the directory, part of the control database.
+var Schema = db.Schema("fleet", schemaFiles)
+
+// Config says where the fleet is and what it holds.
+type Config struct {
+	Control *db.Control // the control database, with Schema applied
+	Dir     string      // folder of the embedded shards
+	Shards  int         // embedded shards to make when there are none; 0 means 1
+	// FirstShard is the PostgreSQL address of the first shard, made instead
+	// of embedded ones when there are no shards yet.
+	FirstShard string
+	Schemas    []*db.SchemaSet // of every room that keeps rows on shards
+	SQLite     db.SQLiteOptions
+	Domain     string // shops are <slug>.<Domain>, without port
+	Log        *slog.Logger
+}
+
+// Fleet is all shards and the directory.
+type Fleet struct {
+	control *db.Control
+	domain  string
+	log     *slog.Logger
+	shards  map[string]*db.Shard
+	order   []string
+	bySlug  *otter.Cache[string, Entry]
+	byID    *otter.Cache[id.Shop, Entry]
+	woken   []func(id.Shop)
+}
+
+// Entry is a row of the directory.
+type Entry struct {
+	Shop    id.Shop
+	Slug    string
+	Name    string
+	Shard   string
+	Epoch   int64
+	State   string // open or suspended
+	Created time.Time
+}
+
+const (
+	Open      = "open"
+	Suspended = "suspended"
+)
+
+var (
+	listShards = db.C(`SELECT id, dsn FROM shard WHERE state <> 'removed' ORDER BY id`)
+	addShard   = db.C(`INSERT INTO shard (id, dsn, state, created_at) VALUES ($1, $2, 'open', $3) ON CONFLICT (id) DO NOTHING`)
+
+	entryColumns = `id, slug, name, shard, epoch, state, created_at`
+	entryBySlug  = db.C(`SELECT ` + entryColumns + ` FROM shop WHERE slug = $1`)
+	entryByID    = db.C(`SELECT ` + entryColumns + ` FROM shop WHERE id = $1`)
+	addEntry     = db.C(`INSERT INTO shop (` + entryColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7)`)
+	setState     = db.C(`UPDATE shop SET state = $2 WHERE id = $1`)
+	setName      = db.C(`UPDATE shop SET name = $2 WHERE id = $1`)
+	listEntries  = db.C(`
+		SELECT ` + entryColumns + ` FROM shop
+		WHERE id < CAST($1 AS BIGINT) AND (CAST($2 AS TEXT) = '' OR slug >= $2 AND slug < $3 OR LOWER(name) LIKE '%' || $2 || '%')
+		ORDER BY id DESC LIMIT $4`)
+	countEntries = db.C(`SELECT COUNT(*) FROM shop`)
+	clocksOf     = db.Across(`SELECT shop, n FROM shop_clock WHERE shop > $1 AND shop < $2 ORDER BY shop LIMIT $3`)
+)
+
+func scanEntry(e *Entry) []any {
+	return []any{(*int64)(&e.Shop), &e.Slug, &e.Name, &e.Shard, &e.Epoch, &e.State, &e.Created}
+}
+
+// OpenFleet opens every shard of the directory, making the first embedded
+// ones if there are none.
+func OpenFleet(ctx context.Context, c Config) (*Fleet, error) {
+	f := &Fleet{control: c.Control, domain: strings.ToLower(c.Domain), log: c.Log, shards: map[string]*db.Shard{}}
+	f.bySlug = otter.Must(&otter.Options[string, Entry]{MaximumSize: 100_000, ExpiryCalculator: otter.ExpiryWriting[string, Entry](time.Minute)})
+	f.byID = otter.Must(&otter.Options[id.Shop, Entry]{MaximumSize: 100_000, ExpiryCalculator: otter.ExpiryWriting[id.Shop, Entry](time.Minute)})
+	type row struct{ id, dsn string }
+	var rows []row
+	read := func(t *db.ControlTx) (err error) {
+		rows, err = db.ControlAll(ctx, t, listShards, func(r *row) []any { return []any{&r.id, &r.dsn} })
+		return err
+	}
+	if err := c.Control.View(ctx, read); err != nil {
+		return nil, err
+	}
+	if len(rows) == 0 {
+		err := c.Control.Change(ctx, func(t *db.ControlTx) error {
+			n := max(1, c.Shards)
+			if c.FirstShard != "" {
+				n = 1
+			}
+			for i := range n {
+				name := fmt.Sprintf("s%d", i+1)
+				if _, err := t.Exec(ctx, addShard, name, cmp.Or(c.FirstShard, name+".db"), t.Now()); err != nil {
+					return err
+				}
+			}
+			return read(t)
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	for _, r := range rows {
+		var s *db.Shard
+		var err error
+		if strings.HasPrefix(r.dsn, "postgres://") {
+			s, err = db.OpenPostgres(ctx, r.dsn, c.Schemas)
+		} else {
+			path := r.dsn
+			if !filepath.IsAbs(path) {
+				path = filepath.Join(c.Dir, path)
+			}
+			s, err = db.OpenSQLite(ctx, path, c.SQLite, c.Schemas)
+		}
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("shard %s: %w", r.id, err), f.Close())
+		}
+		f.shards[r.id], f.order = s, append(f.order, r.id)
+	}
+	return f, nil
+}
+
+// Close closes every shard.
+func (f *Fleet) Close() error {
+	var errs []error
+	for _, s := range f.shards {
+		errs = append(errs, s.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Domain is what follows a shop's slug in its host name.
+func (f *Fleet) Domain() string { return f.domain }
+
+// Control is the control database, for rooms that keep rows there.
+func (f *Fleet) Control() *db.Control { return f.control }
+
+// ShardNames lists the shards in order.
+func (f *Fleet) ShardNames() []string { return f.order }
+
+// Shard gives a shard by name, for shard-wide statements; nil if there is none.
+func (f *Fleet) Shard(name string) *db.Shard { return f.shards[name] }
+
+// OnWrite has fn called, on the writing goroutine, after a commit that
+// emitted events. Register before serving.
+func (f *Fleet) OnWrite(fn func(id.Shop)) { f.woken = append(f.woken, fn) }
+
+// Wake tells whoever follows the outbox that the shop has news.
+func (f *Fleet) Wake(shop id.Shop) {
+	for _, fn := range f.woken {
+		fn(shop)
+	}
+}
+
+// ByHost finds the shop that a host name belongs to. The port is ignored. A
+// host that is no shop's is fault.NotFound.
+func (f *Fleet) ByHost(ctx context.Context, host string) (*Room, error) {
+	slug, ok := f.SlugOfHost(host)
+	if !ok {
+		return nil, fault.NotFound("There is no shop at this address.")
+	}
+	return f.BySlug(ctx, slug)
+}
+
+// SlugOfHost takes the slug out of a shop's host name.
+func (f *Fleet) SlugOfHost(host string) (string, bool) {
+	host = strings.ToLower(host)
+	if i := strings.LastIndexByte(host, ':'); i > strings.LastIndexByte(host, ']') {
+		host = host[:i]
+	}
+	slug, ok := strings.CutSuffix(strings.TrimSuffix(host, "."), "."+f.domain)
+	return slug, ok && ValidSlug(slug)
+}
+
+// ValidSlug reports whether s can be a host label: 1 to 63 letters, digits
+// and inner hyphens.
+func ValidSlug(s string) bool {
+	if len(s) < 1 || len(s) > 63 || s[0] == '-' || s[len(s)-1] == '-' {
+		return false
+	}
+	for _, c := range []byte(s) {
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
+			return false
+		}
+	}
+	return true
+}
+
+// BySlug finds a shop by its slug.
+func (f *Fleet) BySlug(ctx context.Context, slug string) (*Room, error) {
+	if e, ok := f.bySlug.GetIfPresent(slug); ok {
+		return f.room(e)
+	}
+	return f.lookUp(ctx, entryBySlug, slug)
+}
+
+// ByID finds a shop by its id.
+func (f *Fleet) ByID(ctx context.Context, shop id.Shop) (*Room, error) {
+	if e, ok := f.byID.GetIfPresent(shop); ok {
+		return f.room(e)
+	}
+	return f.lookUp(ctx, entryByID, shop)
+}
+
+func (f *Fleet) lookUp(ctx context.Context, q *db.ControlSQL, key any) (*Room, error) {
+	var e Entry
+	found := false
+	err := f.control.View(ctx, func(t *db.ControlTx) (err error) {
+		e, found, err = db.ControlOne(ctx, t, q, scanEntry, key)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look up a shop: %w", err)
+	}
+	if !found {
+		return nil, fault.NotFound("There is no such shop.")
+	}
+	f.keep(e)
+	return f.room(e)
+}
+
+func (f *Fleet) keep(e Entry)   { f.bySlug.Set(e.Slug, e); f.byID.Set(e.Shop, e) }
+func (f *Fleet) forget(e Entry) { f.bySlug.Invalidate(e.Slug); f.byID.Invalidate(e.Shop) }
+
+func (f *Fleet) room(e Entry) (*Room, error) {
+	s := f.shards[e.Shard]
+	if s == nil {
+		return nil, fmt.Errorf("the directory says that shop %v lives on shard %q, which is not open here", e.Shop, e.Shard)
+	}
+	return &Room{fleet: f, entry: e, shard: s}, nil
+}
+
+// List gives directory rows, newest first, before a shop id (0 for the
+// newest), whose slug begins with or whose name contains search.
+func (f *Fleet) List(ctx context.Context, before id.Shop, search string, limit int) ([]Entry, error) {
+	if before == 0 {
+		before = 1<<63 - 1
+	}
+	search = strings.ToLower(strings.NewReplacer("%", "", "_", "").Replace(search))
+	var out []Entry
+	err := f.control.View(ctx, func(t *db.ControlTx) (err error) {
+		out, err = db.ControlAll(ctx, t, listEntries, scanEntry, before, search, search+"\U0010ffff", limit)
+		return err
+	})
+	return out, err
+}
+
+// Count gives the number of shops in the directory.
+func (f *Fleet) Count(ctx context.Context) (int64, error) {
+	var n int64
+	err := f.control.View(ctx, func(t *db.ControlTx) (err error) {
+		n, _, err = db.ControlOne(ctx, t, countEntries, func(n *int64) []any { return []any{n} })
+		return err
+	})
+	return n, err
+}
+
+// SetState suspends a shop or opens it again.
+func (f *Fleet) SetState(ctx context.Context, shop id.Shop, state string) error {
+	if state != Open && state != Suspended {
+		return fault.Invalid("/state", "A shop is open or suspended, not %q.", state)
+	}
+	return f.update(ctx, shop, setState, state)
+}
+
+// Rename keeps a shop's name in the directory, for lists across shops.
+func (f *Fleet) Rename(ctx context.Context, shop id.Shop, name string) error {
+	return f.update(ctx, shop, setName, name)
+}
+
+func (f *Fleet) update(ctx context.Context, shop id.Shop, q *db.ControlSQL, value string) error {
+	r, err := f.ByID(ctx, shop)
+	if err != nil {
+		return err
+	}
+	err = f.control.Change(ctx, func(t *db.ControlTx) error {
+		_, err := t.Exec(ctx, q, shop, value)
+		return err
+	})
+	f.forget(r.entry)
+	return err
+}

@@ -1,0 +1,113 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"haat/internal/db"
+	"haat/internal/fault"
+	"haat/internal/id"
+)
+
+// Fresh says how fresh a read must be.
+type Fresh struct {
+	level string
+	age   time.Duration
+	mark  db.Mark
+}
+
+var (
+	// Newest reads from the shop's primary.
+	Newest = Fresh{level: "strong"}
+	// AnyAge reads from wherever is quickest.
+	AnyAge = Fresh{level: "eventual"}
+)
+
+// Within reads what is at most d old.
+func Within(d time.Duration) Fresh { return Fresh{level: "bounded", age: d} }
+
+// After reads what has seen the write that returned m.
+func After(m db.Mark) Fresh { return Fresh{level: "session", mark: m} }
+
+// Room is one shop where it lives now.
+type Room struct {
+	fleet *Fleet
+	entry Entry
+	shard *db.Shard
+	moved atomic.Pointer[Room] // where the shop lives after a move
+}
+
+func (r *Room) Shop() id.Shop { return r.entry.Shop }
+
+// Slug is the shop's part of its host name.
+func (r *Room) Slug() string { return r.entry.Slug }
+
+// Host is the shop's host name, without port.
+func (r *Room) Host() string { return r.entry.Slug + "." + r.fleet.domain }
+
+// Name is the shop's name as the directory knows it.
+func (r *Room) Name() string { return r.entry.Name }
+
+// Suspended reports whether the operator has closed the shop.
+func (r *Room) Suspended() bool { return r.entry.State == Suspended }
+
+// Shard is the name of the shard that the shop lives on.
+func (r *Room) Shard() string { return r.entry.Shard }
+
+// View runs fn on one snapshot that is as fresh as asked. A shard of one
+// database is always fresh; a mark beyond its clock means that an acknowledged
+// write was lost, and is an error.
+func (r *Room) View(ctx context.Context, fresh Fresh, fn func(db.Reader) error) error {
+	return r.here(ctx, func(r *Room) error {
+		return r.shard.View(ctx, r.entry.Shop, r.entry.Epoch, func(v *db.View) error {
+			if fresh.level == "session" && fresh.mark.Shop == r.entry.Shop && fresh.mark.Compare(v.Mark()) > 0 {
+				return fmt.Errorf("shop %v stands at %v, but a write was acknowledged at %v: acknowledged data was lost", r.entry.Shop, v.Mark(), fresh.mark)
+			}
+			return fn(v)
+		})
+	})
+}
+
+// Change runs fn in a transaction on the shop's primary and returns the mark
+// of its commit. fn may run again; see package db.
+func (r *Room) Change(ctx context.Context, fn func(*db.Tx) error) (db.Mark, error) {
+	var mark db.Mark
+	err := r.here(ctx, func(r *Room) (err error) {
+		mark, err = r.shard.Change(ctx, r.entry.Shop, r.entry.Epoch, func(tx *db.Tx) error {
+			if err := fn(tx); err != nil {
+				return err
+			}
+			if tx.Emitted() {
+				tx.After(func() { r.fleet.Wake(r.entry.Shop) })
+			}
+			return nil
+		})
+		return err
+	})
+	return mark, err
+}
+
+// here runs fn on the room, and once more on where the shop lives now if it
+// has moved.
+func (r *Room) here(ctx context.Context, fn func(*Room) error) error {
+	at := r
+	if m := r.moved.Load(); m != nil {
+		at = m
+	}
+	err := fn(at)
+	if !errors.Is(err, db.ErrMoved) {
+		return err
+	}
+	now, look := r.fleet.lookUp(ctx, entryByID, r.entry.Shop)
+	if look != nil {
+		return look
+	}
+	if now.entry.Epoch == at.entry.Epoch {
+		return fault.Busy(time.Second, "The shop is being moved. Try again in a moment.").With("moving").Because(err)
+	}
+	r.moved.Store(now)
+	return fn(now)
+}
