@@ -1,0 +1,24 @@
+# `make` alone prints this vocabulary.
+help:
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+
+run: build ## build haat and start it on http://localhost:8080 with a demo shop (data in ./data)
+	@exec bin/haat demo --data ./data
+
+test: build ## everything: formatting, vet, staticcheck, tests with -race on both engines, the journey in a browser
+	@scripts/install-test-deps
+	@scripts/check
+	go test -race -timeout 15m ./...
+	HAAT_BIN=$(CURDIR)/bin/haat go -C e2e test -count=1 -timeout 10m ./...
+
+build: ## compile bin/haat
+	@CGO_ENABLED=0 go build -trimpath -o bin/haat ./cmd/haat
+
+generate: ## rewrite what is generated: Go from templates
+	@go build -C tools -o ../bin/ github.com/a-h/templ/cmd/templ
+	@bin/templ generate -path ./internal/web -log-level warn
+
+screenshots: build ## take docs/screenshots again from the demo shop
+	HAAT_BIN=$(CURDIR)/bin/haat go -C e2e run ./screenshots -out ../docs/screenshots
+
+.PHONY: help run test build generate screenshots
