@@ -164,6 +164,9 @@ func (p *product) readOptions(w row) {
 		}
 	}
 	p.options = len(list)
+	if p.options == 0 && p.draft.Continued {
+		p.options = -1 // named where the handle stood first
+	}
 	p.draft.Options = Some(list)
 	if len(list) == 0 {
 		p.draft.Options.Value = nil

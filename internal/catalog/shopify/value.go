@@ -30,7 +30,8 @@ func Slug(title string) string {
 		latin = unicode.Is(unicode.Latin, c)
 		b.WriteRune(c)
 	}
-	return cleanHandle(strings.ReplaceAll(b.String(), "_", "-"))
+	words := strings.FieldsFunc(cleanHandle(b.String()), func(c rune) bool { return c == '-' || c == '_' })
+	return strings.Join(words, "-")
 }
 
 // cleanHandle makes a handle given by a file fit for a path. A handle as
