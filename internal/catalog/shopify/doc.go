@@ -4,7 +4,7 @@
 // Reader streams. It takes both generations of the format (Legacy and Current
 // list their headers), matched without regard to case and in any order; text in
 // UTF-8, UTF-16 or Windows-1252; commas, semicolons or tabs. Only one product is
-// in memory at a time, besides eight bytes or so per product to know a handle
+// in memory at a time, besides some twenty bytes per product to know a handle
 // when it comes again.
 //
 // The choices a caller should know:
