@@ -1,0 +1,171 @@
+package event
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"haat/internal/db"
+	"haat/internal/fault"
+	"haat/internal/fleet"
+	"haat/internal/id"
+)
+
+// Parked is an event set aside for one subscriber.
+type Parked struct {
+	Subscriber string    `json:"subscriber"`
+	Key        string    `json:"key"`
+	Seq        int64     `json:"seq"`
+	Event      id.Event  `json:"event"`
+	Topic      string    `json:"topic"`
+	At         time.Time `json:"at"`
+	Payload    string    `json:"payload"`
+	Error      string    `json:"error"`
+	ParkedAt   time.Time `json:"parked_at"`
+}
+
+var (
+	anyParked   = db.Q(`SELECT seq FROM event_parked WHERE shop = $1 AND name = $2 LIMIT 1`)
+	keyParked   = db.Q(`SELECT seq FROM event_parked WHERE shop = $1 AND name = $2 AND key = $3 LIMIT 1`)
+	firstParked = db.Q(`
+		SELECT seq, event, at, topic, key, '', payload FROM event_parked
+		WHERE shop = $1 AND name = $2 AND key = $3 ORDER BY seq LIMIT 1`)
+	listParked = db.Q(`
+		SELECT name, key, seq, event, topic, at, payload, error, parked_at FROM event_parked
+		WHERE shop = $1 ORDER BY name, key, seq LIMIT 1000`)
+	putParked = db.Q(`
+		INSERT INTO event_parked (shop, name, key, seq, event, topic, at, payload, error, parked_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (shop, name, key, seq) DO NOTHING`)
+	dropParked   = db.Q(`DELETE FROM event_parked WHERE shop = $1 AND name = $2 AND key = $3 AND seq = $4`)
+	dropKey      = db.Q(`DELETE FROM event_parked WHERE shop = $1 AND name = $2 AND key = $3`)
+	parkedByShop = db.Across(`SELECT shop, COUNT(*) FROM event_parked WHERE shop > $1 GROUP BY shop ORDER BY shop LIMIT $2`)
+)
+
+// park sets an event aside and moves on, in one transaction.
+func (b *Bus) park(ctx context.Context, tx *db.Tx, u *unit, r record, why string) error {
+	if len(why) > 2000 {
+		why = why[:2000]
+	}
+	_, err := tx.Exec(ctx, putParked, u.sub.name, r.key, r.seq, r.event, r.topic, r.at, r.payload, why, tx.Now())
+	if err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, endAttempts, u.sub.name, r.seq); err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, moveCursor, u.sub.name, r.seq)
+	return err
+}
+
+// ListParked gives the events set aside in a shop.
+func ListParked(ctx context.Context, room *fleet.Room) ([]Parked, error) {
+	var out []Parked
+	err := room.View(ctx, fleet.Newest, func(r db.Reader) (err error) {
+		out, err = db.All(ctx, r, listParked, func(p *Parked) []any {
+			return []any{&p.Subscriber, &p.Key, &p.Seq, &p.Event, &p.Topic, &p.At, &p.Payload, &p.Error, &p.ParkedAt}
+		})
+		return err
+	})
+	return out, err
+}
+
+// ParkedCounts gives the shops that have parked events, and how many.
+func (b *Bus) ParkedCounts(ctx context.Context) ([]db.Count, error) {
+	var out []db.Count
+	for _, name := range b.fleet.ShardNames() {
+		counts, err := b.fleet.Shard(name).Across(ctx, parkedByShop, id.Shop(0), 1000)
+		if err != nil {
+			return nil, fmt.Errorf("shard %s: %w", name, err)
+		}
+		out = append(out, counts...)
+	}
+	return out, nil
+}
+
+// Replay hands the parked events of a key to their subscriber, in order, and
+// stops at the first that fails again; it and those behind it stay parked.
+func (b *Bus) Replay(ctx context.Context, room *fleet.Room, name, key string) (replayed int, err error) {
+	u, err := b.lockUnit(room.Shop(), name)
+	if err != nil {
+		return 0, err
+	}
+	defer b.unlockUnit(u)
+	for {
+		var r record
+		found := false
+		err := room.View(ctx, fleet.Newest, func(v db.Reader) (err error) {
+			r, found, err = db.One(ctx, v, firstParked, scanRecord, name, key)
+			return err
+		})
+		if err != nil || !found {
+			return replayed, err
+		}
+		h, ok := u.sub.handlers[r.topic]
+		if !ok {
+			return replayed, fault.Conflict("no-handler", "%s no longer handles %s.", name, r.topic)
+		}
+		if h.flow != nil {
+			if err := runFlow(ctx, h, room, r); err != nil {
+				return replayed, err
+			}
+		}
+		_, err = room.Change(ctx, func(tx *db.Tx) error {
+			if h.tx != nil {
+				if err := h.tx(ctx, tx, r); err != nil {
+					return err
+				}
+			}
+			_, err := tx.Exec(ctx, dropParked, name, key, r.seq)
+			return err
+		})
+		if err != nil {
+			return replayed, err
+		}
+		replayed++
+	}
+}
+
+// Drop gives up the parked events of a key. The log keeps what they were.
+func (b *Bus) Drop(ctx context.Context, room *fleet.Room, name, key string) (dropped int64, err error) {
+	u, err := b.lockUnit(room.Shop(), name)
+	if err != nil {
+		return 0, err
+	}
+	defer b.unlockUnit(u)
+	_, err = room.Change(ctx, func(tx *db.Tx) (err error) {
+		dropped, err = tx.Exec(ctx, dropKey, name, key)
+		return err
+	})
+	if err == nil {
+		b.log.Warn("parked events were dropped", "subscriber", name, "shop", room.Shop(), "key", key, "events", dropped)
+	}
+	return dropped, err
+}
+
+// lockUnit keeps deliveries of a shop away from a subscriber.
+func (b *Bus) lockUnit(shop id.Shop, name string) (*unit, error) {
+	for _, s := range b.subs {
+		if s.name != name {
+			continue
+		}
+		k := unitKey{shop, s}
+		b.mu.Lock()
+		u := b.units[k]
+		if u == nil {
+			u = &unit{unitKey: k}
+			b.units[k] = u
+		}
+		u.pins++
+		b.mu.Unlock()
+		u.work.Lock()
+		return u, nil
+	}
+	return nil, fault.NotFound("There is no subscriber %q.", name)
+}
+
+func (b *Bus) unlockUnit(u *unit) {
+	u.work.Unlock()
+	b.mu.Lock()
+	u.pins--
+	b.mu.Unlock()
+}

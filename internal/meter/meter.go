@@ -1,0 +1,58 @@
+// Package meter counts what the platform does, for operators and their
+// dashboards. The shop is never a label: a million shops would be a million
+// series.
+package meter
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Meter holds the process's metrics.
+type Meter struct {
+	registry   *prometheus.Registry
+	operations *prometheus.HistogramVec
+	requests   *prometheus.HistogramVec
+}
+
+// New makes a meter that also reports on the Go runtime and the process.
+func New() *Meter {
+	m := &Meter{
+		registry: prometheus.NewRegistry(),
+		operations: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "haat_operation_seconds", Help: "Time that an operation took, by its outcome: ok, refused, busy, failed or gone.",
+			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14),
+		}, []string{"operation", "outcome"}),
+		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "haat_request_seconds", Help: "Time that a request took, by the surface that answered it and the class of its status.",
+			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14),
+		}, []string{"surface", "class"}),
+	}
+	m.registry.MustRegister(m.operations, m.requests,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+// Operation counts one run of an operation.
+func (m *Meter) Operation(name, outcome string, took time.Duration) {
+	m.operations.WithLabelValues(name, outcome).Observe(took.Seconds())
+}
+
+// Request counts one HTTP request.
+func (m *Meter) Request(surface string, status int, took time.Duration) {
+	m.requests.WithLabelValues(surface, string([]byte{byte('0' + status/100), 'x', 'x'})).Observe(took.Seconds())
+}
+
+// Gauge reports a number that is read when asked for.
+func (m *Meter) Gauge(name, help string, read func() float64) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, read))
+}
+
+// Handler serves the metrics in the Prometheus text format.
+func (m *Meter) Handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+}

@@ -1,0 +1,261 @@
+// Package op turns one declaration of an operation into all its faces: the API
+// route with its OpenAPI schema, the permission check, the idempotency key,
+// the audit row and the metric label.
+//
+// A room declares its operations as package variables and lists them:
+//
+//	var SetPrice = op.Write[PriceChange, Price]{
+//		Name: "catalog.set-price", Route: "PUT /variants/{variant}/price",
+//		Role: op.Merchant, Run: setPrice,
+//	}
+//
+// In is a struct as huma reads it: fields tagged path, query or header, and a
+// field Body for the JSON body. An In that embeds [By] is told who is asking;
+// one that embeds [Page] is a list's. Pages call the same declaration with Do,
+// which checks and records the same things.
+package op
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"haat/internal/db"
+	"haat/internal/fault"
+	"haat/internal/fleet"
+	"haat/internal/id"
+)
+
+// Role says who may call an operation, and on which host it is found.
+type Role uint8
+
+const (
+	Public   Role = iota + 1 // anyone, on the platform's host
+	Shopper                  // anyone, on the shop's own host
+	Account                  // anyone signed in, on the platform's host
+	Merchant                 // the shop's people, on the platform's host under /shops/{slug}
+)
+
+func (r Role) String() string {
+	return [...]string{"", "public", "shopper", "account", "merchant"}[r]
+}
+
+// Caller is who is asking.
+type Caller struct {
+	Account id.Account // zero for shoppers
+	Shop    id.Shop    // the shop whose people the account belongs to; zero if none was asked for
+	Session string     // the shopper's or account's session; empty if none
+	IP      string
+	Key     string // Idempotency-Key; empty if none
+}
+
+func (c Caller) scope() string {
+	switch {
+	case !c.Account.Zero():
+		return "a:" + c.Account.String()
+	case c.Session != "":
+		return "s:" + c.Session
+	}
+	return ""
+}
+
+// By is embedded in an In that wants to know its caller.
+type By struct {
+	Caller Caller `json:"-" hidden:"true"`
+	hash   []byte
+}
+
+func (b *By) setCaller(c Caller, hash []byte) { b.Caller, b.hash = c, hash }
+
+type bySetter interface{ setCaller(Caller, []byte) }
+
+// Page is embedded in a list's In.
+type Page struct {
+	Limit  int    `query:"limit" minimum:"1" default:"50" doc:"How many items to give, 250 at most; larger is capped"`
+	Cursor string `query:"cursor" maxLength:"500" doc:"The value of next from the page before"`
+}
+
+// Size is the number of items to give: 50 unless asked, 250 at most.
+func (p Page) Size() int {
+	if p.Limit < 1 {
+		return 50
+	}
+	return min(p.Limit, 250)
+}
+
+// After reads the cursor into parts, which Next wrote; false on the first page.
+func (p Page) After(parts ...any) (bool, error) {
+	if p.Cursor == "" {
+		return false, nil
+	}
+	b, err := base64.RawURLEncoding.DecodeString(p.Cursor)
+	if err == nil {
+		err = json.Unmarshal(b, &parts)
+	}
+	if err != nil {
+		return false, fault.Invalid("/cursor", "This cursor is not one that we gave.")
+	}
+	return true, nil
+}
+
+// Next writes a cursor that After reads.
+func Next(parts ...any) string {
+	b, err := json.Marshal(parts)
+	if err != nil {
+		panic(fmt.Sprintf("op: a cursor of %v: %v", parts, err))
+	}
+	return base64.RawURLEncoding.EncodeToString(b)
+}
+
+// List is a list's Out.
+type List[T any] struct {
+	Items []T    `json:"items" nullable:"false"`
+	Next  string `json:"next,omitempty" doc:"The cursor of the next page; absent on the last"`
+}
+
+// Paged makes a List of rows read with a limit of size+1.
+func Paged[T any](rows []T, size int, next func(last T) string) List[T] {
+	if len(rows) <= size {
+		if rows == nil {
+			rows = []T{}
+		}
+		return List[T]{Items: rows}
+	}
+	rows = rows[:size]
+	return List[T]{Items: rows, Next: next(rows[size-1])}
+}
+
+// Empty is the In or Out of an operation that takes or gives nothing.
+type Empty struct{}
+
+// Read is an operation that only reads one shop.
+type Read[In, Out any] struct {
+	Name, Route, Summary string
+	Role                 Role
+	Fresh                fleet.Fresh // the least; a caller's mark raises it
+	Run                  func(context.Context, db.Reader, In) (Out, error)
+}
+
+// Do runs the operation for a page.
+func (o *Read[In, Out]) Do(ctx context.Context, room *fleet.Room, by Caller, in In) (Out, error) {
+	return o.at(ctx, room, by, o.Fresh, in)
+}
+
+func (o *Read[In, Out]) at(ctx context.Context, room *fleet.Room, by Caller, fresh fleet.Fresh, in In) (out Out, err error) {
+	if err := permit(o.Role, room, by); err != nil {
+		return out, err
+	}
+	introduce(&in, by, o.Name)
+	err = room.View(ctx, fresh, func(r db.Reader) error {
+		out, err = o.Run(ctx, r, in)
+		return err
+	})
+	return out, err
+}
+
+// Write is an operation that is one change of one shop.
+type Write[In, Out any] struct {
+	Name, Route, Summary string
+	Role                 Role
+	Created              bool // answer 201
+	Run                  func(context.Context, *db.Tx, In) (Out, error)
+}
+
+// Do runs the operation for a page. Under an Idempotency-Key already answered
+// it gives that answer again.
+func (o *Write[In, Out]) Do(ctx context.Context, room *fleet.Room, by Caller, in In) (Out, error) {
+	out, _, err := o.do(ctx, room, by, in)
+	return out, err
+}
+
+func (o *Write[In, Out]) do(ctx context.Context, room *fleet.Room, by Caller, in In) (out Out, mark db.Mark, err error) {
+	if err := permit(o.Role, room, by); err != nil {
+		return out, mark, err
+	}
+	text, hash := introduce(&in, by, o.Name)
+	mark, err = change(ctx, room, by, func(tx *db.Tx) error {
+		out, err = once(ctx, tx, by, hash, func() (Out, error) {
+			if err := audit(ctx, tx, o.Role, o.Name, by, text); err != nil {
+				var none Out
+				return none, err
+			}
+			return o.Run(ctx, tx, in)
+		})
+		return err
+	})
+	return out, mark, err
+}
+
+// Flow is an operation of one shop that may leave the building: several
+// changes, and calls to others between them.
+type Flow[In, Out any] struct {
+	Name, Route, Summary string
+	Role                 Role
+	Created              bool // answer 201
+	Accepted             bool // answer 202
+	Run                  func(context.Context, *fleet.Room, In) (Out, error)
+}
+
+// Do runs the operation for a page. A flow keeps its answer itself, with
+// [Once] in the change that commits its outcome.
+func (o *Flow[In, Out]) Do(ctx context.Context, room *fleet.Room, by Caller, in In) (out Out, err error) {
+	if err := permit(o.Role, room, by); err != nil {
+		return out, err
+	}
+	text, _ := introduce(&in, by, o.Name)
+	if o.Role == Merchant {
+		_, err := room.Change(ctx, func(tx *db.Tx) error { return audit(ctx, tx, o.Role, o.Name, by, text) })
+		if err != nil {
+			return out, err
+		}
+	}
+	return o.Run(ctx, room, in)
+}
+
+// Platform is an operation that belongs to no shop. Its Run is bound to what
+// it needs when the program is wired.
+type Platform[In, Out any] struct {
+	Name, Route, Summary string
+	Role                 Role // Public or Account
+	Status               int  // 0 means 200
+	Run                  func(context.Context, In) (Out, error)
+}
+
+// Do runs the operation for a page.
+func (o *Platform[In, Out]) Do(ctx context.Context, by Caller, in In) (out Out, err error) {
+	if o.Role == Account && by.Account.Zero() {
+		return out, errSignIn
+	}
+	introduce(&in, by, o.Name)
+	return o.Run(ctx, in)
+}
+
+var errSignIn = fault.Anonymous("Sign in first.")
+
+func permit(role Role, room *fleet.Room, by Caller) error {
+	switch {
+	case role != Merchant:
+		return nil
+	case by.Account.Zero():
+		return errSignIn
+	case by.Shop != room.Shop():
+		return fault.NotFound("There is no such shop.")
+	}
+	return nil
+}
+
+// introduce tells an In its caller, and gives its text and the hash that an
+// Idempotency-Key is compared by.
+func introduce[In any](in *In, by Caller, name string) (text string, hash []byte) {
+	b, err := json.Marshal(in)
+	if err != nil {
+		panic(fmt.Sprintf("op: the input of %s: %v", name, err))
+	}
+	hash = digest(name, b)
+	if s, ok := any(in).(bySetter); ok {
+		s.setCaller(by, hash)
+	}
+	return strings.ToValidUTF8(string(b[:min(len(b), 2000)]), ""), hash
+}

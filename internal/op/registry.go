@@ -1,0 +1,287 @@
+package op
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"haat/internal/db"
+	"haat/internal/fault"
+	"haat/internal/fleet"
+	"haat/internal/meter"
+)
+
+// Operation is a declared operation, to be listed by its room.
+type Operation interface {
+	Info() Info
+	register(*Registry)
+}
+
+// Info says what an operation is, for routes, commands and documents.
+type Info struct {
+	Name    string // "catalog.set-price"
+	Method  string
+	Path    string // as declared, below the role's root
+	Summary string
+	Role    Role
+	Kind    string // read, write, flow or platform
+}
+
+// URL is the path on the role's host.
+func (i Info) URL() string {
+	if i.Role == Merchant {
+		return "/api/v1/shops/{slug}" + strings.TrimSuffix(i.Path, "/")
+	}
+	return "/api/v1" + i.Path
+}
+
+func info(name, route, summary string, role Role, kind string) Info {
+	method, path, _ := strings.Cut(route, " ")
+	return Info{name, method, path, summary, role, kind}
+}
+
+func (o *Read[In, Out]) Info() Info     { return info(o.Name, o.Route, o.Summary, o.Role, "read") }
+func (o *Write[In, Out]) Info() Info    { return info(o.Name, o.Route, o.Summary, o.Role, "write") }
+func (o *Flow[In, Out]) Info() Info     { return info(o.Name, o.Route, o.Summary, o.Role, "flow") }
+func (o *Platform[In, Out]) Info() Info { return info(o.Name, o.Route, o.Summary, o.Role, "platform") }
+
+// Door lets requests in: who is asking, and which shop they mean.
+type Door interface {
+	// Shop finds the room of a merchant's slug or, for a shopper, of the host.
+	Shop(r *http.Request, role Role, slug string) (*fleet.Room, error)
+	// Caller finds who is asking. For role Merchant it has checked that they
+	// belong to the room; for Account that they are signed in.
+	Caller(r *http.Request, role Role, room *fleet.Room) (Caller, error)
+	// Admit refuses callers who ask too often.
+	Admit(r *http.Request, i Info, by Caller) error
+}
+
+// Registry is the API: its routes on one mux, and the document of them all.
+type Registry struct {
+	door  Door
+	log   *slog.Logger
+	meter *meter.Meter
+	mux   *http.ServeMux
+	api   huma.API
+	infos []Info
+}
+
+// NewRegistry makes an empty API.
+func NewRegistry(title, version, url string, door Door, m *meter.Meter, log *slog.Logger) *Registry {
+	c := huma.DefaultConfig(title, version)
+	c.OpenAPIPath, c.DocsPath, c.SchemasPath = "", "", ""
+	c.CreateHooks, c.Transformers = nil, nil
+	c.Servers = []*huma.Server{{URL: url}}
+	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"bearer": {Type: "http", Scheme: "bearer"}}
+	r := &Registry{door: door, log: log, meter: m, mux: http.NewServeMux()}
+	r.api = humago.New(r.mux, c)
+	return r
+}
+
+// Add registers operations.
+func (g *Registry) Add(ops ...Operation) {
+	for _, o := range ops {
+		g.infos = append(g.infos, o.Info())
+		o.register(g)
+	}
+}
+
+// Infos lists what was registered.
+func (g *Registry) Infos() []Info { return g.infos }
+
+// OpenAPI gives the document of all operations, as JSON.
+func (g *Registry) OpenAPI() ([]byte, error) { return g.api.OpenAPI().MarshalJSON() }
+
+// Handle adds a route that reads its body itself (an upload, a stream) and
+// documents it. It gets the call, admitted like any other.
+func (g *Registry) Handle(i Info, doc *huma.Operation, fn func(http.ResponseWriter, *http.Request, Call)) {
+	g.infos = append(g.infos, i)
+	describe(doc, i)
+	g.api.OpenAPI().AddOperation(doc)
+	g.mux.HandleFunc(i.Method+" "+i.URL(), func(w http.ResponseWriter, r *http.Request) {
+		start := time.Now()
+		c, err := g.enter(r, i, r.PathValue("slug"))
+		if err != nil {
+			g.meter.Operation(i.Name, outcome(err), time.Since(start))
+			ProblemOf(err, g.log, i.Name).Write(w)
+			return
+		}
+		fn(w, r, c)
+		g.meter.Operation(i.Name, "ok", time.Since(start))
+	})
+}
+
+// ServeHTTP answers API requests.
+func (g *Registry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	if _, pattern := g.mux.Handler(r); pattern == "" {
+		status := http.StatusNotFound
+		for _, m := range []string{"GET", "POST", "PUT", "PATCH", "DELETE"} {
+			other := r.Clone(r.Context())
+			other.Method = m
+			if _, p := g.mux.Handler(other); p != "" {
+				status = http.StatusMethodNotAllowed
+				w.Header().Add("Allow", m)
+			}
+		}
+		p := &Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: "There is no such operation."}
+		p.Write(w)
+		return
+	}
+	g.mux.ServeHTTP(w, r)
+}
+
+// Call is one admitted request.
+type Call struct {
+	Room *fleet.Room // nil for platform operations
+	By   Caller
+	Mark string // the mark that the caller has seen; empty if none
+}
+
+// callKey carries the Call from the door to the handler below, inside this
+// package only; what runs beyond is given it by name.
+type callKey struct{}
+
+func (g *Registry) enter(r *http.Request, i Info, slug string) (c Call, err error) {
+	if i.Role == Merchant {
+		// Who asks comes first: strangers learn nothing about which shops exist.
+		if _, err := g.door.Caller(r, Account, nil); err != nil {
+			return c, err
+		}
+	}
+	if i.Role == Merchant || i.Role == Shopper {
+		if c.Room, err = g.door.Shop(r, i.Role, slug); err != nil {
+			return c, err
+		}
+	}
+	if c.By, err = g.door.Caller(r, i.Role, c.Room); err != nil {
+		return c, err
+	}
+	if r.Method == http.MethodPost {
+		if c.By.Key = r.Header.Get("Idempotency-Key"); len(c.By.Key) > 255 {
+			return c, fault.Invalid("/Idempotency-Key", "An Idempotency-Key has 255 characters at most.")
+		}
+	}
+	c.Mark = r.Header.Get("Haat-Mark")
+	return c, g.door.Admit(r, i, c.By)
+}
+
+func describe(o *huma.Operation, i Info) {
+	room, _, _ := strings.Cut(i.Name, ".")
+	o.OperationID, o.Method, o.Path, o.Summary, o.Tags = i.Name, i.Method, i.URL(), i.Summary, []string{room}
+	if i.Role == Merchant {
+		o.Parameters = append(o.Parameters, &huma.Param{Name: "slug", In: "path", Required: true, Description: "The shop", Schema: &huma.Schema{Type: "string"}})
+	}
+	if i.Role == Merchant || i.Role == Account {
+		o.Security = []map[string][]string{{"bearer": {}}}
+	}
+	if i.Role == Shopper {
+		o.Servers = []*huma.Server{{URL: "//{shop}", Description: "The shop's own host", Variables: map[string]*huma.ServerVariable{"shop": {Default: "demo.localhost:8080"}}}}
+	}
+	if i.Method == http.MethodPost {
+		o.Parameters = append(o.Parameters, &huma.Param{Name: "Idempotency-Key", In: "header", Description: "The same key and body within 24 hours give the same answer", Schema: &huma.Schema{Type: "string"}})
+	}
+}
+
+type reply[Out any] struct {
+	Status int
+	Mark   string `header:"Haat-Mark" doc:"The point on the shop's clock that the answer stands at"`
+	Body   Out
+}
+
+func add[In, Out any](g *Registry, i Info, status int, run func(context.Context, Call, In) (Out, string, error)) {
+	o := huma.Operation{DefaultStatus: status, Errors: []int{422, 500}, MaxBodyBytes: 2 << 20, BodyReadTimeout: 15 * time.Second}
+	describe(&o, i)
+	o.Middlewares = huma.Middlewares{func(ctx huma.Context, next func(huma.Context)) {
+		r, w := humago.Unwrap(ctx)
+		c, err := g.enter(r, i, r.PathValue("slug"))
+		if err != nil {
+			g.meter.Operation(i.Name, outcome(err), 0)
+			ProblemOf(err, g.log, i.Name).Write(w)
+			return
+		}
+		next(huma.WithValue(ctx, callKey{}, c))
+	}}
+	huma.Register(g.api, o, func(ctx context.Context, in *In) (*reply[Out], error) {
+		start := time.Now()
+		c := ctx.Value(callKey{}).(Call)
+		out, mark, err := run(ctx, c, *in)
+		g.meter.Operation(i.Name, outcome(err), time.Since(start))
+		if err != nil {
+			return nil, ProblemOf(err, g.log, i.Name)
+		}
+		return &reply[Out]{Status: status, Mark: mark, Body: out}, nil
+	})
+}
+
+func outcome(err error) string {
+	switch f := fault.Of(err); {
+	case err == nil:
+		return "ok"
+	case f == nil && errors.Is(err, context.Canceled):
+		return "gone"
+	case f == nil:
+		return "failed"
+	case f.Kind == fault.KindBusy:
+		return "busy"
+	}
+	return "refused"
+}
+
+func (o *Read[In, Out]) register(g *Registry) {
+	add(g, o.Info(), http.StatusOK, func(ctx context.Context, c Call, in In) (Out, string, error) {
+		fresh := o.Fresh
+		if c.Mark != "" {
+			m, err := db.ParseMark(c.Room.Shop(), c.Mark)
+			if err != nil {
+				var none Out
+				return none, "", fault.Invalid("/Haat-Mark", "This is not a mark that we gave.")
+			}
+			fresh = fleet.After(m)
+		}
+		out, err := o.at(ctx, c.Room, c.By, fresh, in)
+		return out, "", err
+	})
+}
+
+func (o *Write[In, Out]) register(g *Registry) {
+	status := http.StatusOK
+	if o.Created {
+		status = http.StatusCreated
+	}
+	add(g, o.Info(), status, func(ctx context.Context, c Call, in In) (Out, string, error) {
+		out, mark, err := o.do(ctx, c.Room, c.By, in)
+		return out, mark.String(), err
+	})
+}
+
+func (o *Flow[In, Out]) register(g *Registry) {
+	status := http.StatusOK
+	switch {
+	case o.Created:
+		status = http.StatusCreated
+	case o.Accepted:
+		status = http.StatusAccepted
+	}
+	add(g, o.Info(), status, func(ctx context.Context, c Call, in In) (Out, string, error) {
+		out, err := o.Do(ctx, c.Room, c.By, in)
+		return out, "", err
+	})
+}
+
+func (o *Platform[In, Out]) register(g *Registry) {
+	status := o.Status
+	if status == 0 {
+		status = http.StatusOK
+	}
+	add(g, o.Info(), status, func(ctx context.Context, c Call, in In) (Out, string, error) {
+		out, err := o.Do(ctx, c.By, in)
+		return out, "", err
+	})
+}
