@@ -7,6 +7,7 @@ package money
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/bojanz/currency"
@@ -37,14 +38,23 @@ func Valid(code string) bool { return currency.IsValid(code) }
 // ForCountry gives the currency of a country (ISO 3166 alpha-2).
 func ForCountry(country string) (string, bool) { return currency.ForCountryCode(country) }
 
+// grouped is a whole number with thousands, or lakhs and crores, set apart.
+var grouped = regexp.MustCompile(`^\d{1,3}(,\d{2,3})*,\d{3}$`)
+
 // Parse reads a decimal such as "1,249.50" or "50" as minor units of a
 // currency. It refuses more digits than the currency has, unless they are
 // zeros, and amounts beyond Max.
 func Parse(text, code string) (int64, error) {
-	s := strings.ReplaceAll(strings.TrimSpace(text), ",", "")
+	s := strings.TrimSpace(text)
 	neg := strings.HasPrefix(s, "-")
 	s = strings.TrimPrefix(s, "-")
 	whole, frac, _ := strings.Cut(s, ".")
+	if strings.Contains(whole, ",") {
+		if !grouped.MatchString(whole) { // "9,99" is not nine hundred and ninety-nine
+			return 0, fmt.Errorf("%q is not an amount: write the fraction after a point", text)
+		}
+		whole = strings.ReplaceAll(whole, ",", "")
+	}
 	digits := Digits(code)
 	for len(frac) > digits {
 		if frac[len(frac)-1] != '0' {

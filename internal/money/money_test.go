@@ -10,7 +10,7 @@ func TestParse(t *testing.T) {
 	}{
 		{"50", "INR", 5000, false}, {"9.99", "INR", 999, false}, {"1,24,800.5", "INR", 12480050, false},
 		{"9.990", "USD", 999, false}, {"9.999", "USD", 0, true}, {"100", "JPY", 100, false},
-		{"1.5", "JPY", 0, true}, {"1.234", "KWD", 1234, false}, {"", "INR", 0, true}, {"abc", "INR", 0, true},
+		{"1.5", "JPY", 0, true}, {"1.234", "KWD", 1234, false}, {"9,99", "INR", 0, true}, {"1,249.50", "INR", 124950, false}, {"", "INR", 0, true}, {"abc", "INR", 0, true},
 		{"-5", "INR", -500, false}, {"99999999999999", "INR", 0, true},
 	} {
 		got, err := Parse(c.text, c.code)
