@@ -18,12 +18,20 @@ const AssetPath = "/assets/"
 //go:embed css
 var css embed.FS
 
-// CSS gives the source of the design system: tokens, base components and
-// charts, in the order a page must load them. Surfaces append their own
-// stylesheet to it, so that a page asks for one file.
-func CSS() []byte {
+// CSS gives the source of the shared part of the system, tokens and base
+// components, in the order a page must load them. A surface appends its own
+// stylesheet, so that a page asks for one file.
+func CSS() []byte { return join("css/tokens.css", "css/base.css") }
+
+// PanelCSS is CSS with what only merchants and operators see: tables,
+// figures and charts.
+func PanelCSS() []byte {
+	return join("css/tokens.css", "css/base.css", "css/panel.css", "css/charts.css")
+}
+
+func join(names ...string) []byte {
 	var b bytes.Buffer
-	for _, name := range []string{"css/tokens.css", "css/base.css", "css/charts.css"} {
+	for _, name := range names {
 		b.Write(must(css.ReadFile(name)))
 	}
 	return b.Bytes()

@@ -21,7 +21,7 @@ func Minify(src []byte) []byte {
 		case c == ' ' || c == '\n' || c == '\t' || c == '\r':
 			space = true
 		case c == '"' || c == '\'':
-			out = spaced(out, c, &space)
+			out = append(spaced(out, c, &space), c)
 			for i++; i < len(src) && src[i] != c; i++ {
 				if src[i] == '\\' {
 					out = append(out, src[i])
