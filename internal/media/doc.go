@@ -1,0 +1,20 @@
+// Package media keeps a shop's pictures: it takes what a phone sends and
+// gives small WebP files that can be cached for ever.
+//
+// [Process] is the pure part: it looks at the bytes (never at a file's name),
+// refuses what is too large or of a kind we do not read before decoding it,
+// turns the picture upright, drops every bit of metadata by encoding anew, and
+// makes one rendition for each of the widths that [Widths] names.
+//
+// [Library] does that for shops: [Library.Add] keeps the renditions in a
+// [Disk] under the hash of the uploaded bytes, so that the same bytes are
+// worked on once, and [Library.Open] gives a rendition back. Few pictures are
+// worked on at a time and few bytes may wait: a flood of uploads is told to
+// come back later instead of taking the machine.
+//
+// A picture's address is /media/<shop>/<hash>-<width>.webp: see [URL],
+// [SrcSet] and [ParseURL]. What stands at an address never changes.
+//
+// The package serves no HTTP and calls nobody; fetching pictures from other
+// hosts is media/fetch, and the drawn pictures of the demo shop are media/draw.
+package media

@@ -1,0 +1,148 @@
+package media
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"haat/internal/fault"
+	"haat/internal/id"
+)
+
+// Library keeps the pictures of all shops on one disk. It is safe for use by
+// many goroutines.
+type Library struct {
+	disk    *Disk
+	slots   *semaphore.Weighted
+	workers int64
+	pending atomic.Int64 // bytes of uploads being worked on or waiting
+	process func(ctx context.Context, f facts, data []byte) (Image, []Rendition, error)
+}
+
+const (
+	maxPending = 256 << 20 // bytes of uploads in memory at once, over all shops
+	large      = 128 << 20 // bytes; a picture that takes more to decode is worked on alone
+)
+
+// NewLibrary keeps pictures on the disk and works on at most so many at once
+// (two, if workers is not positive). The disk stays the caller's to close.
+func NewLibrary(disk *Disk, workers int) *Library {
+	if workers <= 0 {
+		workers = 2
+	}
+	return &Library{
+		disk: disk, slots: semaphore.NewWeighted(int64(workers)), workers: int64(workers),
+		process: func(ctx context.Context, f facts, data []byte) (Image, []Rendition, error) { return f.process(ctx, data) },
+	}
+}
+
+// Add makes and keeps all renditions of an upload. The same bytes give the
+// same picture again without any work. It waits for its turn until ctx ends;
+// when too many uploads wait already it is a Busy fault at once. What cannot
+// be taken is an Invalid or TooLarge fault, as in [Process]. When Add returns
+// without error the picture would survive a power cut.
+func (l *Library) Add(ctx context.Context, shop id.Shop, data []byte) (Image, error) {
+	f, err := inspect(data)
+	if err != nil {
+		return Image{}, err
+	}
+	hash := Hash(data)
+	if m, ok, err := l.known(ctx, shop, hash); ok || err != nil {
+		return m, err
+	}
+	size := int64(len(data))
+	defer l.pending.Add(-size)
+	if l.pending.Add(size) > maxPending {
+		return Image{}, fault.Busy(10*time.Second, "Many pictures are being uploaded just now. Try again in a few seconds.")
+	}
+	turns := int64(1)
+	if f.memory > large {
+		turns = l.workers
+	}
+	if err := l.slots.Acquire(ctx, turns); err != nil {
+		return Image{}, fmt.Errorf("wait to work on a picture: %w", err)
+	}
+	defer l.slots.Release(turns)
+	// Somebody may have added the same bytes while we waited.
+	if m, ok, err := l.known(ctx, shop, hash); ok || err != nil {
+		return m, err
+	}
+	m, renditions, err := l.process(ctx, f, data)
+	if err != nil {
+		return Image{}, err
+	}
+	for _, r := range renditions {
+		if err := l.disk.Put(ctx, rendition(shop, hash, r.Width), r.WebP); err != nil {
+			return Image{}, err
+		}
+	}
+	// The card comes last: where it is, the renditions are.
+	text, err := json.Marshal(m)
+	if err != nil {
+		return Image{}, err
+	}
+	return m, l.disk.Put(ctx, card(shop, hash), text)
+}
+
+// Find gives a picture that was added before; ok is false if it was not.
+func (l *Library) Find(ctx context.Context, shop id.Shop, hash string) (m Image, ok bool, err error) {
+	if !IsHash(hash) {
+		return Image{}, false, nil
+	}
+	return l.known(ctx, shop, hash)
+}
+
+func (l *Library) known(ctx context.Context, shop id.Shop, hash string) (Image, bool, error) {
+	var m Image
+	r, _, err := l.disk.Open(ctx, card(shop, hash))
+	if fault.Is(err, fault.KindNotFound) {
+		return m, false, nil
+	}
+	if err != nil {
+		return m, false, err
+	}
+	defer r.Close()
+	if err := json.NewDecoder(io.LimitReader(r, 4096)).Decode(&m); err != nil {
+		return m, false, fmt.Errorf("read the card of picture %s: %w", hash, err)
+	}
+	return m, true, nil
+}
+
+// Open gives one rendition and when it was made; a NotFound fault if the shop
+// has no such picture or it has no such width. The caller closes it.
+func (l *Library) Open(ctx context.Context, shop id.Shop, hash string, width int) (io.ReadSeekCloser, time.Time, error) {
+	if !IsHash(hash) || width < 1 || width > Largest {
+		return nil, time.Time{}, fault.NotFound("There is no such picture.")
+	}
+	return l.disk.Open(ctx, rendition(shop, hash, width))
+}
+
+// Remove deletes a picture of a shop: first its card, so that a crash in the
+// middle leaves something that Add mends. One that is not there is no error.
+func (l *Library) Remove(ctx context.Context, shop id.Shop, hash string) error {
+	m, ok, err := l.Find(ctx, shop, hash)
+	if err != nil || !ok {
+		return err
+	}
+	if err := l.disk.Delete(ctx, card(shop, hash)); err != nil {
+		return err
+	}
+	for _, w := range m.Widths() {
+		if err := l.disk.Delete(ctx, rendition(shop, hash, w)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func card(shop id.Shop, hash string) string { return shop.String() + "/" + hash + ".json" }
+
+func rendition(shop id.Shop, hash string, width int) string {
+	return shop.String() + "/" + hash + "-" + strconv.Itoa(width) + ".webp"
+}
