@@ -63,6 +63,7 @@ type unit struct {
 	stored  int64 // the cursor in the shard
 	known   bool  // at and stored have been read
 	trusted bool  // has delivered since the program started
+	parked  bool  // some key may be parked; only a delivery parks, so false is sure
 	fails   int   // in a row, for the pause
 	waiting string
 }
@@ -184,7 +185,7 @@ func (b *Bus) finish(u *unit, err error, fails int) {
 	switch {
 	case b.ctx.Err() != nil:
 	case err != nil:
-		pause := min(30*time.Second, 50*time.Millisecond<<min(fails, 10))
+		pause := min(30*time.Second, 20*time.Millisecond<<min(fails, 10))
 		pause = pause/2 + rand.N(pause/2)
 		b.log.Warn("an event waits to be tried again", "subscriber", u.sub.name, "shop", u.shop, "failures", fails, "pause", pause, "err", err)
 		time.AfterFunc(pause, func() { b.push(u) })

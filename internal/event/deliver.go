@@ -53,14 +53,14 @@ func (b *Bus) deliver(ctx context.Context, u *unit) error {
 		return err
 	}
 	for {
-		news, parked, err := b.news(ctx, room, u)
+		news, err := b.news(ctx, room, u)
 		if err != nil || len(news) == 0 {
 			return err
 		}
 		if first := news[0].seq; u.at > 0 && first != u.at+1 {
 			return fmt.Errorf("shop %v: the event after %d is %d: the outbox is damaged", u.shop, u.at, first)
 		}
-		if err := b.handle(ctx, room, u, news, parked); err != nil {
+		if err := b.handle(ctx, room, u, news); err != nil {
 			return err
 		}
 		if len(news) < batchSize {
@@ -71,7 +71,7 @@ func (b *Bus) deliver(ctx context.Context, u *unit) error {
 
 // news reads what comes after the unit's position, and whether the subscriber
 // has any parked keys in this shop.
-func (b *Bus) news(ctx context.Context, room *fleet.Room, u *unit) (news []record, parked bool, err error) {
+func (b *Bus) news(ctx context.Context, room *fleet.Room, u *unit) (news []record, err error) {
 	err = room.View(ctx, fleet.Newest, func(r db.Reader) error {
 		if !u.known {
 			at, _, err := db.One(ctx, r, readCursor, func(n *int64) []any { return []any{n} }, u.sub.name)
@@ -84,13 +84,13 @@ func (b *Bus) news(ctx context.Context, room *fleet.Room, u *unit) (news []recor
 		if err != nil || len(news) == 0 {
 			return err
 		}
-		_, parked, err = db.One(ctx, r, anyParked, func(n *int64) []any { return []any{n} }, u.sub.name)
+		_, u.parked, err = db.One(ctx, r, anyParked, func(n *int64) []any { return []any{n} }, u.sub.name)
 		return err
 	})
-	return news, parked, err
+	return news, err
 }
 
-func (b *Bus) handle(ctx context.Context, room *fleet.Room, u *unit, news []record, parked bool) error {
+func (b *Bus) handle(ctx context.Context, room *fleet.Room, u *unit, news []record) error {
 	wanted := news[:0:0]
 	for _, r := range news {
 		if _, ok := u.sub.handlers[r.topic]; ok {
@@ -105,7 +105,7 @@ func (b *Bus) handle(ctx context.Context, room *fleet.Room, u *unit, news []reco
 	// The quick way: everything in one transaction. What fails there is taken
 	// one by one, and so is the first delivery after a start, since an event
 	// may have been what ended the run before.
-	if u.trusted && !u.sub.flow && !parked {
+	if u.trusted && !u.sub.flow && !u.parked {
 		_, err := room.Change(ctx, func(tx *db.Tx) error {
 			for _, r := range wanted {
 				if err := u.sub.handlers[r.topic].tx(ctx, tx, r); err != nil {
@@ -121,7 +121,7 @@ func (b *Bus) handle(ctx context.Context, room *fleet.Room, u *unit, news []reco
 		}
 	}
 	for _, r := range wanted {
-		if err := b.handleOne(ctx, room, u, r, parked); err != nil {
+		if err := b.handleOne(ctx, room, u, r); err != nil {
 			return err
 		}
 		u.trusted = true
@@ -131,11 +131,11 @@ func (b *Bus) handle(ctx context.Context, room *fleet.Room, u *unit, news []reco
 }
 
 // handleOne hands over one event, counting the attempt before it is made.
-func (b *Bus) handleOne(ctx context.Context, room *fleet.Room, u *unit, r record, parked bool) error {
+func (b *Bus) handleOne(ctx context.Context, room *fleet.Room, u *unit, r record) error {
 	set := false
 	var try attempt
 	_, err := room.Change(ctx, func(tx *db.Tx) (err error) {
-		if set = false; parked {
+		if set = false; u.parked {
 			if _, set, err = db.One(ctx, tx, keyParked, func(n *int64) []any { return []any{n} }, u.sub.name, r.key); err != nil {
 				return err
 			}
@@ -170,7 +170,7 @@ func (b *Bus) handleOne(ctx context.Context, room *fleet.Room, u *unit, r record
 		if parkErr != nil {
 			return parkErr
 		}
-		u.at, u.stored, u.fails = r.seq, r.seq, 0
+		u.at, u.stored, u.fails, u.parked = r.seq, r.seq, 0, true
 		return nil
 	}
 	return b.failed(ctx, room, u, r, err, 0)

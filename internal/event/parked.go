@@ -2,6 +2,7 @@ package event
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -13,15 +14,15 @@ import (
 
 // Parked is an event set aside for one subscriber.
 type Parked struct {
-	Subscriber string    `json:"subscriber"`
-	Key        string    `json:"key"`
-	Seq        int64     `json:"seq"`
-	Event      id.Event  `json:"event"`
-	Topic      string    `json:"topic"`
-	At         time.Time `json:"at"`
-	Payload    string    `json:"payload"`
-	Error      string    `json:"error"`
-	ParkedAt   time.Time `json:"parked_at"`
+	Subscriber string          `json:"subscriber"`
+	Key        string          `json:"key"`
+	Seq        int64           `json:"seq"`
+	Event      id.Event        `json:"event"`
+	Topic      string          `json:"topic"`
+	At         time.Time       `json:"at"`
+	Payload    json.RawMessage `json:"payload"`
+	Error      string          `json:"error"`
+	ParkedAt   time.Time       `json:"parked_at"`
 }
 
 var (
@@ -62,7 +63,7 @@ func ListParked(ctx context.Context, room *fleet.Room) ([]Parked, error) {
 	var out []Parked
 	err := room.View(ctx, fleet.Newest, func(r db.Reader) (err error) {
 		out, err = db.All(ctx, r, listParked, func(p *Parked) []any {
-			return []any{&p.Subscriber, &p.Key, &p.Seq, &p.Event, &p.Topic, &p.At, &p.Payload, &p.Error, &p.ParkedAt}
+			return []any{&p.Subscriber, &p.Key, &p.Seq, &p.Event, &p.Topic, &p.At, (*[]byte)(&p.Payload), &p.Error, &p.ParkedAt}
 		})
 		return err
 	})

@@ -1,0 +1,258 @@
+package event_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"haat/internal/db"
+	"haat/internal/event"
+	"haat/internal/fleet"
+	"haat/internal/fleet/fleettest"
+)
+
+func TestMain(m *testing.M) { fleettest.Main(m) }
+
+var effectSchema = db.Schema("effect", fstest.MapFS{"schema/0001_effect.sql": {Data: []byte(`
+CREATE TABLE effect (
+	shop BIGINT NOT NULL,
+	name TEXT   NOT NULL,
+	n    BIGINT NOT NULL,
+	seq  BIGINT NOT NULL,
+	PRIMARY KEY (shop, name, n)
+);`)}})
+
+var (
+	addEffect = db.Q(`INSERT INTO effect (shop, name, n, seq) VALUES ($1, $2, (SELECT COUNT(*) FROM effect WHERE shop = $1 AND name = $2), $3)`)
+	effects   = db.Q(`SELECT seq FROM effect WHERE shop = $1 AND name = $2 ORDER BY n`)
+)
+
+type happened struct {
+	K string `json:"k"`
+	N int    `json:"n"`
+}
+
+func (happened) Topic() string    { return "test.happened" }
+func (h happened) Key() string    { return h.K }
+func (h happened) Tags() []string { return []string{"thing:" + h.K} }
+
+type ignored struct{}
+
+func (ignored) Topic() string  { return "test.ignored" }
+func (ignored) Key() string    { return "" }
+func (ignored) Tags() []string { return nil }
+
+func each(t *testing.T, fn func(t *testing.T, f *fleet.Fleet)) {
+	fleettest.EachFleet(t, []*db.SchemaSet{event.Schema, effectSchema}, nil, fn)
+}
+
+func emit(t testing.TB, room *fleet.Room, events ...event.Event) {
+	t.Helper()
+	_, err := room.Change(t.Context(), func(tx *db.Tx) error {
+		for _, e := range events {
+			if err := event.Emit(t.Context(), tx, e); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func seqs(t *testing.T, room *fleet.Room, name string) []int64 {
+	t.Helper()
+	var out []int64
+	err := room.View(t.Context(), fleet.Newest, func(r db.Reader) (err error) {
+		out, err = db.All(t.Context(), r, effects, func(n *int64) []any { return []any{n} }, name)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func settle(t *testing.T, b *event.Bus) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	if err := b.Settle(ctx); err != nil {
+		t.Fatalf("the bus did not settle: %v", err)
+	}
+}
+
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+func record(name string) func(context.Context, *db.Tx, event.Meta, happened) error {
+	return func(ctx context.Context, tx *db.Tx, m event.Meta, _ happened) error {
+		_, err := tx.Exec(ctx, addEffect, name, m.Seq)
+		return err
+	}
+}
+
+func upTo(n int) []int64 {
+	out := make([]int64, n)
+	for i := range out {
+		out[i] = int64(i + 1)
+	}
+	return out
+}
+
+// Buses are started and stopped at random while events are emitted; every
+// effect happens once, in the order of the clock.
+func TestEveryEffectOnceAndInOrder(t *testing.T) {
+	each(t, func(t *testing.T, f *fleet.Fleet) {
+		rooms := []*fleet.Room{fleettest.NewShop(t, f, "a"), fleettest.NewShop(t, f, "b")}
+		newBus := func() *event.Bus {
+			b := event.NewBus(f, quiet())
+			event.On(b, "one", record("one"))
+			event.On(b, "two", func(ctx context.Context, tx *db.Tx, m event.Meta, h happened) error {
+				if err := record("two")(ctx, tx, m, h); err != nil {
+					return err
+				}
+				if rand.N(10) == 0 { // after the effect: it must be rolled back with it
+					return errors.New("bad luck")
+				}
+				return nil
+			})
+			b.Start(t.Context())
+			return b
+		}
+		const n = 150
+		bus := newBus()
+		for i := range n {
+			for _, r := range rooms {
+				emit(t, r, happened{K: fmt.Sprint(i % 7), N: i})
+			}
+			if i%40 == 39 {
+				bus.Close()
+				bus = newBus()
+			}
+		}
+		settle(t, bus)
+		bus.Close()
+		last := newBus() // finds by itself what the others left
+		defer last.Close()
+		emit(t, rooms[0], ignored{})
+		emit(t, rooms[1], ignored{})
+		settle(t, last)
+		for _, r := range rooms {
+			for _, name := range []string{"one", "two"} {
+				if got := seqs(t, r, name); !slices.Equal(got, upTo(n)) {
+					t.Errorf("%s saw %v", name, got)
+				}
+			}
+		}
+	})
+}
+
+func TestPoisonParksItsKeyOnly(t *testing.T) {
+	each(t, func(t *testing.T, f *fleet.Fleet) {
+		room := fleettest.NewShop(t, f, "a")
+		b := event.NewBus(f, quiet())
+		var broken atomic.Bool
+		broken.Store(true)
+		event.On(b, "sub", func(ctx context.Context, tx *db.Tx, m event.Meta, h happened) error {
+			if h.K == "bad" && broken.Load() {
+				panic("cannot digest this")
+			}
+			return record("sub")(ctx, tx, m, h)
+		})
+		event.On(b, "other", record("other"))
+		b.Start(t.Context())
+		defer b.Close()
+		emit(t, room, happened{K: "good"}, happened{K: "bad", N: 1}, happened{K: "good"})
+		emit(t, room, happened{K: "bad", N: 2}, happened{K: "good"})
+		settle(t, b)
+		if got := seqs(t, room, "sub"); !slices.Equal(got, []int64{1, 3, 5}) {
+			t.Errorf("the good key saw %v", got)
+		}
+		if got := seqs(t, room, "other"); !slices.Equal(got, upTo(5)) {
+			t.Errorf("another subscriber saw %v", got)
+		}
+		parked, err := event.ListParked(t.Context(), room)
+		if err != nil || len(parked) != 2 || parked[0].Seq != 2 || parked[1].Seq != 4 || !strings.Contains(parked[0].Error, "cannot digest") {
+			t.Fatalf("parked: %+v, %v", parked, err)
+		}
+		if counts, err := b.ParkedCounts(t.Context()); err != nil || len(counts) != 1 || counts[0].N != 2 {
+			t.Errorf("counted %v, %v", counts, err)
+		}
+		if n, err := b.Replay(t.Context(), room, "sub", "bad"); err == nil || n != 0 {
+			t.Errorf("replayed %d while still broken, %v", n, err)
+		}
+		broken.Store(false)
+		if n, err := b.Replay(t.Context(), room, "sub", "bad"); err != nil || n != 2 {
+			t.Errorf("replayed %d, %v", n, err)
+		}
+		emit(t, room, happened{K: "bad", N: 3})
+		settle(t, b)
+		if got := seqs(t, room, "sub"); !slices.Equal(got, []int64{1, 3, 5, 2, 4, 6}) {
+			t.Errorf("after the replay: %v", got)
+		}
+	})
+}
+
+func TestADependencyThatIsDownParksNothing(t *testing.T) {
+	each(t, func(t *testing.T, f *fleet.Fleet) {
+		room := fleettest.NewShop(t, f, "a")
+		b := event.NewBus(f, quiet())
+		var tries atomic.Int64
+		var mu sync.Mutex
+		ids := map[string]int{}
+		event.OnFlow(b, "mail", func(ctx context.Context, _ *fleet.Room, m event.Meta, h happened) error {
+			mu.Lock()
+			ids[m.ID.String()]++
+			mu.Unlock()
+			if tries.Add(1) <= 6 { // more than the attempts that make poison
+				return event.Unavailable(errors.New("connection refused"))
+			}
+			return nil
+		})
+		b.Start(t.Context())
+		defer b.Close()
+		emit(t, room, happened{K: "x"})
+		settle(t, b)
+		if parked, err := event.ListParked(t.Context(), room); err != nil || len(parked) != 0 {
+			t.Errorf("parked %v, %v", parked, err)
+		}
+		if tries.Load() != 7 || len(ids) != 1 {
+			t.Errorf("%d tries under %d keys; want 7 under one", tries.Load(), len(ids))
+		}
+	})
+}
+
+func TestDropLeavesTheKeyOpen(t *testing.T) {
+	each(t, func(t *testing.T, f *fleet.Fleet) {
+		room := fleettest.NewShop(t, f, "a")
+		b := event.NewBus(f, quiet())
+		event.OnFlow(b, "hook", func(_ context.Context, _ *fleet.Room, _ event.Meta, h happened) error {
+			if h.N == 1 {
+				return errors.New("no")
+			}
+			return nil
+		})
+		b.Start(t.Context())
+		defer b.Close()
+		emit(t, room, happened{K: "k", N: 1}, happened{K: "k", N: 2})
+		settle(t, b)
+		if n, err := b.Drop(t.Context(), room, "hook", "k"); n != 2 || err != nil {
+			t.Errorf("dropped %d, %v", n, err)
+		}
+		emit(t, room, happened{K: "k", N: 3})
+		settle(t, b)
+		if parked, err := event.ListParked(t.Context(), room); err != nil || len(parked) != 0 {
+			t.Errorf("parked %v, %v", parked, err)
+		}
+	})
+}
