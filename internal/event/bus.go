@@ -26,6 +26,8 @@ type Bus struct {
 	busy  int        // units queued, running or waiting to try again
 	idle  *sync.Cond
 
+	followers map[id.Shop]map[chan struct{}]bool
+
 	ctx     context.Context
 	cancel  context.CancelFunc
 	running sync.WaitGroup
@@ -76,7 +78,7 @@ const (
 
 // NewBus makes a bus over the fleet's shards.
 func NewBus(f *fleet.Fleet, log *slog.Logger) *Bus {
-	b := &Bus{fleet: f, log: log, units: map[unitKey]*unit{}, ready: make(chan *unit, maxUnits), slow: make(chan *unit, maxUnits)}
+	b := &Bus{fleet: f, log: log, units: map[unitKey]*unit{}, followers: map[id.Shop]map[chan struct{}]bool{}, ready: make(chan *unit, maxUnits), slow: make(chan *unit, maxUnits)}
 	b.idle = sync.NewCond(&b.mu)
 	f.OnWrite(b.wake)
 	return b
@@ -103,7 +105,9 @@ func (b *Bus) subscribe(name, topic string, h handler) {
 // Start delivers until Close. What was left undone by an earlier run is
 // discovered first.
 func (b *Bus) Start(ctx context.Context) {
+	b.mu.Lock()
 	b.ctx, b.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	b.mu.Unlock()
 	for range txWorkers {
 		b.running.Go(func() { b.worker(b.ready) })
 	}
@@ -125,6 +129,15 @@ func (b *Bus) Close() {
 func (b *Bus) wake(shop id.Shop) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	for ch := range b.followers[shop] {
+		select {
+		case ch <- struct{}{}:
+		default:
+		}
+	}
+	if b.ctx == nil {
+		return // not started: discovery will find it
+	}
 	for _, s := range b.subs {
 		k := unitKey{shop, s}
 		u := b.units[k]

@@ -256,3 +256,38 @@ func TestDropLeavesTheKeyOpen(t *testing.T) {
 		}
 	})
 }
+
+func TestFollowSeesEverythingSinceItsPosition(t *testing.T) {
+	each(t, func(t *testing.T, f *fleet.Fleet) {
+		room := fleettest.NewShop(t, f, "a")
+		b := event.NewBus(f, quiet())
+		for i := range 70 {
+			emit(t, room, happened{K: "k", N: i})
+		}
+		enough := errors.New("enough")
+		var got []int64
+		next := make(chan struct{}, 200)
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		done := make(chan error, 1)
+		go func() {
+			done <- b.Follow(ctx, room, 3, func(e event.Envelope) error {
+				if got = append(got, e.Seq); e.Topic != "test.happened" || e.Key != "k" {
+					t.Errorf("%+v", e)
+				}
+				next <- struct{}{}
+				if e.Seq == 100 {
+					return enough
+				}
+				return nil
+			})
+		}()
+		<-next
+		for i := range 30 {
+			emit(t, room, happened{K: "k", N: i})
+		}
+		if err := <-done; !errors.Is(err, enough) || len(got) != 97 || got[0] != 4 {
+			t.Errorf("saw %d events from %v, %v", len(got), got[:1], err)
+		}
+	})
+}

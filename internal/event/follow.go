@@ -1,0 +1,80 @@
+package event
+
+import (
+	"context"
+	"encoding/json"
+
+	"haat/internal/db"
+	"haat/internal/fleet"
+	"haat/internal/id"
+)
+
+// Envelope is an event as a follower sees it.
+type Envelope struct {
+	Meta
+	Topic   string
+	Payload json.RawMessage
+}
+
+var readSeq = db.Q(`SELECT seq FROM shop_clock WHERE shop = $1`)
+
+// Position gives the sequence number of the shop's newest event.
+func Position(ctx context.Context, r db.Reader) (int64, error) {
+	seq, _, err := db.One(ctx, r, readSeq, func(n *int64) []any { return []any{n} })
+	return seq, err
+}
+
+// Follow calls fn with every event of a shop after a position, in order, as
+// they are committed, until ctx ends or fn fails. A negative position means
+// from now on. It is for live screens: nothing is stored, and a follower that
+// reconnects says where it was.
+func (b *Bus) Follow(ctx context.Context, room *fleet.Room, after int64, fn func(Envelope) error) error {
+	news, stop := b.listen(room.Shop())
+	defer stop()
+	for {
+		var page []record
+		err := room.View(ctx, fleet.Newest, func(r db.Reader) (err error) {
+			if after < 0 {
+				after, err = Position(ctx, r)
+				return err
+			}
+			page, err = db.All(ctx, r, readNews, scanRecord, after, batchSize)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		for _, r := range page {
+			if err := fn(Envelope{r.meta(room.Shop()), r.topic, r.payload}); err != nil {
+				return err
+			}
+			after = r.seq
+		}
+		if len(page) == batchSize {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-news:
+		}
+	}
+}
+
+// listen gives a channel that holds a token whenever the shop has news.
+func (b *Bus) listen(shop id.Shop) (<-chan struct{}, func()) {
+	ch := make(chan struct{}, 1)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.followers[shop] == nil {
+		b.followers[shop] = map[chan struct{}]bool{}
+	}
+	b.followers[shop][ch] = true
+	return ch, func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if delete(b.followers[shop], ch); len(b.followers[shop]) == 0 {
+			delete(b.followers, shop)
+		}
+	}
+}
