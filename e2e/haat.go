@@ -80,7 +80,6 @@ func (h *Haat) Again(ctx context.Context) error {
 	_, listen, _ := strings.Cut(h.URL, "localhost")
 	_, ops, _ := strings.Cut(h.Ops, "localhost")
 	h.cmd = exec.Command(h.bin, h.mode, "--dev", "--listen", "127.0.0.1"+listen, "--ops-listen", "127.0.0.1"+ops, "--data", h.Dir)
-	h.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	out, err := h.cmd.StdoutPipe()
 	if err != nil {
 		return err
