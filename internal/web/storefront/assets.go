@@ -1,0 +1,31 @@
+package storefront
+
+import (
+	"embed"
+
+	"haat/internal/web/design"
+)
+
+//go:embed assets
+var files embed.FS
+
+// Assets are the storefront's stylesheet, script and icon, to be served on
+// every shop's host and on unknown ones.
+var Assets = func() *design.Assets {
+	sheet, err := files.ReadFile("assets/storefront.css")
+	if err != nil {
+		panic(err)
+	}
+	script, err := files.ReadFile("assets/storefront.js")
+	if err != nil {
+		panic(err)
+	}
+	icon, err := files.ReadFile("assets/icon.svg")
+	if err != nil {
+		panic(err)
+	}
+	return design.NewAssets().
+		Add("storefront.css", append(design.CSS(), sheet...)).
+		Add("storefront.js", script).
+		Add("icon.svg", icon)
+}()
