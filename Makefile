@@ -15,8 +15,7 @@ build: ## compile bin/haat
 	@CGO_ENABLED=0 go build -trimpath -o bin/haat ./cmd/haat
 
 generate: ## rewrite what is generated: Go from templates
-	@go build -C tools -o ../bin/ github.com/a-h/templ/cmd/templ
-	@bin/templ generate -path ./internal/web -log-level warn
+	@scripts/generate
 
 screenshots: build ## take docs/screenshots again from the demo shop
 	HAAT_BIN=$(CURDIR)/bin/haat go -C e2e run ./screenshots -out ../docs/screenshots
