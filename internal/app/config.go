@@ -1,0 +1,150 @@
+// Package app is the whole program as one object that a test can run: it
+// takes a [Config], opens everything in order, serves, and closes everything
+// in the opposite order.
+package app
+
+import (
+	"fmt"
+	"net"
+	"net/mail"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Config is everything that can be set. Each field is a flag, an environment
+// variable and a key of the JSON file named by --config.
+type Config struct {
+	Listen    string `default:":8080" env:"HAAT_LISTEN" help:"Address that shops and merchants are served on."`
+	OpsListen string `default:"127.0.0.1:9090" env:"HAAT_OPS_LISTEN" help:"Address that the operator is served on: console, metrics, health."`
+	Data      string `default:"./data" env:"HAAT_DATA" help:"Folder of everything that is kept." type:"path"`
+	URL       string `env:"HAAT_URL" help:"Address of the platform as browsers know it; shops are <name>. below its host. Default: http://localhost:<listen port>." name:"url"`
+	Dev       bool   `env:"HAAT_DEV" help:"Print sign-in codes and show sent messages at /dev/messages."`
+	Shards    int    `default:"1" env:"HAAT_SHARDS" help:"Embedded databases to spread shops over, chosen at the first start."`
+	Region    string `default:"IN" env:"HAAT_REGION" help:"Country whose national phone numbers are understood (ISO 3166)."`
+	LogLevel  string `default:"info" enum:"debug,info,warn,error" env:"HAAT_LOG_LEVEL" help:"Least level that is logged."`
+
+	MaxPerIP int `default:"1000" env:"HAAT_MAX_PER_IP" help:"Carts and orders taken from one address a minute."`
+	Codes    struct {
+		PerAddress int `default:"5" env:"HAAT_CODES_PER_ADDRESS" help:"Sign-in codes for one phone or e-mail in 15 minutes."`
+		PerIP      int `default:"20" env:"HAAT_CODES_PER_IP" help:"Sign-in codes for one IP address in 15 minutes."`
+	} `embed:"" prefix:"codes-"`
+
+	SMTP struct {
+		Host         string `env:"HAAT_SMTP_HOST" help:"Mail server; without one, e-mails are only kept in the outbox."`
+		Port         int    `default:"587" env:"HAAT_SMTP_PORT" help:"Port of the mail server."`
+		User         string `env:"HAAT_SMTP_USER" help:"User at the mail server."`
+		Password     string `env:"HAAT_SMTP_PASSWORD" help:"Password at the mail server." secret:""`
+		PasswordFile string `env:"HAAT_SMTP_PASSWORD_FILE" help:"File that holds the password." type:"path"`
+		From         string `default:"haat@localhost" env:"HAAT_SMTP_FROM" help:"Sender of e-mails."`
+	} `embed:"" prefix:"smtp-"`
+
+	Gateway struct {
+		URL       string `env:"HAAT_GATEWAY_URL" help:"HTTP gateway that takes SMS and WhatsApp messages as JSON." name:"url"`
+		Token     string `env:"HAAT_GATEWAY_TOKEN" help:"Bearer token at the gateway." secret:""`
+		TokenFile string `env:"HAAT_GATEWAY_TOKEN_FILE" help:"File that holds the token." type:"path"`
+	} `embed:"" prefix:"gateway-"`
+}
+
+// Finish fills in what depends on other values and refuses what cannot work,
+// naming the setting.
+func (c *Config) Finish() error {
+	_, port, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		return fmt.Errorf("--listen %q: %w", c.Listen, err)
+	}
+	if _, _, err := net.SplitHostPort(c.OpsListen); err != nil {
+		return fmt.Errorf("--ops-listen %q: %w", c.OpsListen, err)
+	}
+	if c.URL == "" {
+		c.URL = "http://localhost:" + port
+	}
+	c.URL = strings.TrimRight(c.URL, "/")
+	u, err := url.Parse(c.URL)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.Path != "" || u.RawQuery != "" || u.User != nil {
+		return fmt.Errorf("--url %q: give it as http://host or https://host, with a port if it needs one", c.URL)
+	}
+	if net.ParseIP(u.Hostname()) != nil {
+		return fmt.Errorf("--url %q: shops live below the host's name, so it must be a name, not an IP address", c.URL)
+	}
+	if c.Shards < 1 || c.Shards > 64 {
+		return fmt.Errorf("--shards %d: between 1 and 64", c.Shards)
+	}
+	if c.MaxPerIP < 1 || c.Codes.PerAddress < 1 || c.Codes.PerIP < 1 {
+		return fmt.Errorf("--max-per-ip, --codes-per-address and --codes-per-ip must be at least 1")
+	}
+	if len(c.Region) != 2 {
+		return fmt.Errorf("--region %q: give a country of two letters, such as IN", c.Region)
+	}
+	c.Region = strings.ToUpper(c.Region)
+	if _, err := mail.ParseAddress(c.SMTP.From); err != nil {
+		return fmt.Errorf("--smtp-from %q: not an e-mail address", c.SMTP.From)
+	}
+	if c.Gateway.URL != "" {
+		if g, err := url.Parse(c.Gateway.URL); err != nil || g.Scheme != "http" && g.Scheme != "https" || g.Host == "" {
+			return fmt.Errorf("--gateway-url %q: not an HTTP address", c.Gateway.URL)
+		}
+	}
+	for _, s := range []struct {
+		flag, file string
+		value      *string
+	}{
+		{"smtp-password", c.SMTP.PasswordFile, &c.SMTP.Password},
+		{"gateway-token", c.Gateway.TokenFile, &c.Gateway.Token},
+	} {
+		if s.file == "" {
+			continue
+		}
+		if *s.value != "" {
+			return fmt.Errorf("--%s and --%s-file are both given: give one", s.flag, s.flag)
+		}
+		b, err := os.ReadFile(s.file)
+		if err != nil {
+			return fmt.Errorf("--%s-file: %w", s.flag, err)
+		}
+		*s.value = strings.TrimSpace(string(b))
+	}
+	return nil
+}
+
+// Domain is the platform's host name, below which shops have theirs.
+func (c *Config) Domain() string {
+	u, _ := url.Parse(c.URL)
+	return strings.ToLower(u.Hostname())
+}
+
+// HTTPS reports whether browsers reach the platform over TLS.
+func (c *Config) HTTPS() bool { return strings.HasPrefix(c.URL, "https:") }
+
+// ShopURL is the origin of a shop.
+func (c *Config) ShopURL(slug string) string {
+	scheme, host, _ := strings.Cut(c.URL, "://")
+	return scheme + "://" + slug + "." + host
+}
+
+// lockData makes the data folder and keeps other processes out of it until
+// the file is closed, which the end of the process does too.
+func lockData(dir string) (*os.File, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("--data: %w", err)
+	}
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("--data: %w", err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		f.Close()
+		return nil, &InUse{dir}
+	}
+	return f, nil
+}
+
+// InUse says that another process has the data folder open.
+type InUse struct{ Dir string }
+
+func (e *InUse) Error() string {
+	return fmt.Sprintf("the data folder %s is in use by another haat process", e.Dir)
+}
