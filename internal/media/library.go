@@ -38,7 +38,9 @@ func NewLibrary(disk *Disk, workers int) *Library {
 	}
 	return &Library{
 		disk: disk, slots: semaphore.NewWeighted(int64(workers)), workers: int64(workers),
-		process: func(ctx context.Context, f facts, data []byte) (Image, []Rendition, error) { return f.process(ctx, data) },
+		process: func(ctx context.Context, f facts, data []byte) (Image, []Rendition, error) {
+			return f.process(ctx, data)
+		},
 	}
 }
 
