@@ -109,7 +109,7 @@ func (d door) Caller(r *http.Request, role op.Role, room *fleet.Room) (op.Caller
 	return c, nil
 }
 
-func (d door) Admit(*http.Request, op.Info, op.Caller) error { return nil }
+func (d door) Admit(*http.Request, op.Info, op.Caller, string) error { return nil }
 
 func serve(t *testing.T, fn func(t *testing.T, f *fleet.Fleet, ask func(method, url, token, key, body string) (int, http.Header, string))) {
 	fleettest.EachFleet(t, []*db.SchemaSet{op.Schema, tallySchema}, nil, func(t *testing.T, f *fleet.Fleet) {

@@ -58,9 +58,14 @@ type Door interface {
 	// Caller finds who is asking. For role Merchant it has checked that they
 	// belong to the room; for Account that they are signed in.
 	Caller(r *http.Request, role Role, room *fleet.Room) (Caller, error)
-	// Admit refuses callers who ask too often.
-	Admit(r *http.Request, i Info, by Caller) error
+	// Admit refuses callers who ask too often. It is asked before the input is
+	// read, with no person, and again for an In that is [Personal].
+	Admit(r *http.Request, i Info, by Caller, person string) error
 }
+
+// Personal is an In that names a person, such as by a phone number, who may
+// only do so much in a time.
+type Personal interface{ Person() string }
 
 // Registry is the API: its routes on one mux, and the document of them all.
 type Registry struct {
@@ -142,6 +147,8 @@ type Call struct {
 	Room *fleet.Room // nil for platform operations
 	By   Caller
 	Mark string // the mark that the caller has seen; empty if none
+
+	request *http.Request
 }
 
 // callKey carries the Call from the door to the handler below, inside this
@@ -169,7 +176,7 @@ func (g *Registry) enter(r *http.Request, i Info, slug string) (c Call, err erro
 		}
 	}
 	c.Mark = r.Header.Get("Haat-Mark")
-	return c, g.door.Admit(r, i, c.By)
+	return c, g.door.Admit(r, i, c.By, "")
 }
 
 func describe(o *huma.Operation, i Info) {
@@ -206,11 +213,18 @@ func add[In, Out any](g *Registry, i Info, status int, run func(context.Context,
 			ProblemOf(err, g.log, i.Name).Write(w)
 			return
 		}
+		c.request = r
 		next(huma.WithValue(ctx, callKey{}, c))
 	}}
 	huma.Register(g.api, o, func(ctx context.Context, in *In) (*reply[Out], error) {
 		start := time.Now()
 		c := ctx.Value(callKey{}).(Call)
+		if p, ok := any(*in).(Personal); ok {
+			if err := g.door.Admit(c.request, i, c.By, p.Person()); err != nil {
+				g.meter.Operation(i.Name, outcome(err), time.Since(start))
+				return nil, ProblemOf(err, g.log, i.Name)
+			}
+		}
 		out, mark, err := run(ctx, c, *in)
 		g.meter.Operation(i.Name, outcome(err), time.Since(start))
 		if err != nil {
