@@ -51,7 +51,7 @@ type Image struct {
 	SrcSet        string // "…-320.webp 320w, …"
 	Width, Height int    // of the original, for its shape
 	Alt           string
-	Placeholder   string // tiny data: URI shown until the picture is there; may be empty
+	Placeholder   string // colour shown until the picture is there, "#e8ddd0"; may be empty
 }
 
 // Price is what something costs, and what it cost before.

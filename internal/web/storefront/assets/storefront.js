@@ -139,7 +139,7 @@ document.addEventListener("click", (event) => {
   dialog.setAttribute("aria-label", "Picture");
   const img = document.createElement("img");
   img.src = shot.href;
-  img.alt = shot.querySelector("img:not(.lq)")?.alt ?? "";
+  img.alt = shot.querySelector("img")?.alt ?? "";
   const close = document.createElement("button");
   close.type = "button";
   close.className = "btn btn-secondary";
