@@ -1,0 +1,135 @@
+package draw
+
+import (
+	"bytes"
+	"fmt"
+	"image"
+	"image/color"
+	"image/png"
+	"math"
+
+	"haat/internal/media"
+)
+
+// palette is the colours of one picture. The wall and table are quiet, main
+// and second belong together, and accent is for small things.
+type palette struct {
+	wall, arch, table          color.NRGBA
+	main, second, accent, dark color.NRGBA
+}
+
+func hex(v uint32) color.NRGBA {
+	return color.NRGBA{uint8(v >> 16), uint8(v >> 8), uint8(v), 255}
+}
+
+var palettes = []palette{
+	// clay, sage, indigo, marigold, rose, slate
+	{hex(0xf5e9de), hex(0xecd3bf), hex(0xe6d2c0), hex(0xbf6a45), hex(0xf3e6d3), hex(0x2f5650), hex(0x4a2c20)},
+	{hex(0xebefe3), hex(0xd2ddc6), hex(0xd5dcc8), hex(0x6e8c66), hex(0xf1ead6), hex(0xc77b4a), hex(0x28362a)},
+	{hex(0xe8ecf4), hex(0xccd6e8), hex(0xd2d9e6), hex(0x3a5795), hex(0xf0ece2), hex(0xe0a545), hex(0x1e2743)},
+	{hex(0xfcf1d9), hex(0xf6dda3), hex(0xf0dcb0), hex(0xdb942a), hex(0xfaf0dc), hex(0x9c3f38), hex(0x52351a)},
+	{hex(0xf9eaea), hex(0xf0cfd0), hex(0xeed6d4), hex(0xb85a70), hex(0xf7e9df), hex(0x4d7266), hex(0x4a2430)},
+	{hex(0xeeecea), hex(0xdad6d0), hex(0xd9d4ce), hex(0x596269), hex(0xf2ede4), hex(0xc5875a), hex(0x2b2a2c)},
+}
+
+// Palettes is how many palettes there are; they are numbered from 0, and a
+// number beyond them starts again.
+func Palettes() int { return len(palettes) }
+
+func choose(n int) palette { return palettes[((n%len(palettes))+len(palettes))%len(palettes)] }
+
+type thing struct {
+	name string
+	draw func(*pen)
+}
+
+var things = []thing{
+	{"mug", mug}, {"teapot", teapot}, {"bowl", bowl}, {"plate", plate}, {"carafe", carafe},
+	{"vase", vase}, {"planter", planter}, {"candle", candle}, {"lamp", lamp}, {"clock", clock},
+	{"print", framed}, {"basket", basket}, {"cushion", cushion}, {"shawl", shawl}, {"tote", tote},
+	{"notebook", notebook}, {"soap", soap}, {"stool", stool},
+}
+
+// Names lists what [Product] can draw.
+func Names() []string {
+	var out []string
+	for _, t := range things {
+		out = append(out, t.name)
+	}
+	return out
+}
+
+// Product draws one thing, by a name of [Names], on a square of size pixels.
+// It panics on another name.
+func Product(name string, palette, size int) image.Image {
+	for _, t := range things {
+		if t.name == name {
+			img := newPicture(size, size)
+			p := &pen{img: img, s: float64(size) / 100, pal: choose(palette)}
+			backdrop(p, 100, 100, 72)
+			p.fill("M 21 72 L 21 44 C 21 5 79 5 79 44 L 79 72 Z", fall(light(p.pal.arch, 0.12), p.pal.arch, 15, 72))
+			t.draw(p)
+			return img
+		}
+	}
+	panic(fmt.Sprintf("draw: nobody has drawn a %q yet", name))
+}
+
+// backdrop is a wall and a table that begins at y.
+func backdrop(p *pen, w, h, y float64) {
+	wall, table := p.pal.wall, p.pal.table
+	p.fillf(func(x, y float64) color.NRGBA {
+		d := math.Hypot(x-w*0.3, (y-h*0.2)*1.2) / (w * 0.9)
+		return mix(light(wall, 0.5), dark(wall, 0.035), d)
+	}, "M 0 0 L %g 0 L %g %g L 0 %g Z", w, w, h, h)
+	p.fillf(fall(dark(table, 0.035), light(table, 0.3), y, h), "M 0 %g L %g %g L %g %g L 0 %g Z", y, w, y, w, h, h)
+}
+
+// Banner draws a shelf of things, w by h pixels, calm on its left, where a
+// shop's name and a line may stand.
+func Banner(palette, w, h int) image.Image {
+	img := newPicture(w, h)
+	pal := choose(palette)
+	u := float64(h) / 100
+	wide := float64(w) / u
+	p := &pen{img: img, s: u, pal: pal}
+	const table = 80
+	backdrop(p, wide, 100, table)
+	// A low sun behind the things, if there is room for it.
+	sun := min(wide*0.72, wide-40)
+	if wide < 120 {
+		sun = wide / 2
+	}
+	p.fillf(fall(light(pal.arch, 0.15), pal.arch, 25, table), "M %g %d C %g %d %g %d %g %d Z", sun-44, table, sun-44, 18, sun+44, 18, sun+44, table)
+	row := []struct {
+		draw  func(*pen)
+		at, s float64 // middle, and size relative to the height
+		pal   int
+	}{{lamp, 34, 0.86, 0}, {vase, 5, 0.78, 0}, {teapot, -25, 0.62, 1}, {mug, -50, 0.46, 2}, {planter, 61, 0.6, 4}}
+	for i, r := range row {
+		x := sun + r.at*0.9
+		if x < 12 || x > wide-12 || wide < 60 && i > 1 {
+			continue
+		}
+		q := *p
+		q.s = u * r.s
+		q.ox = u*x - 50*q.s
+		q.oy = u*(table+7) - 80*q.s
+		if r.pal > 0 {
+			q.pal = choose(palette + r.pal)
+			q.pal.wall, q.pal.dark = pal.wall, pal.dark
+		}
+		r.draw(&q)
+	}
+	return img
+}
+
+// PNG encodes a picture without loss.
+func PNG(img image.Image) ([]byte, error) {
+	var b bytes.Buffer
+	err := png.Encode(&b, img)
+	return b.Bytes(), err
+}
+
+// WebP encodes a picture as the renditions in media are.
+func WebP(img image.Image) ([]byte, error) { return media.WebP(img) }
