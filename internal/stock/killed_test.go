@@ -1,0 +1,3 @@
+package stock_test
+
+func sellUntilKilled() {}
