@@ -19,6 +19,7 @@ type Image struct {
 	Height      int    `json:"height"`      // pixels
 	Alt         string `json:"alt"`         // what it shows, in the words of whoever uses it; Add leaves it empty
 	Placeholder string `json:"placeholder"` // the colour to show until it has loaded, such as "#e8ddd0"
+	Bytes       int    `json:"bytes"`       // of the upload
 }
 
 // Widths lists the renditions of the picture, smallest first; never empty.

@@ -15,6 +15,9 @@
 // A picture's address is /media/<shop>/<hash>-<width>.webp: see [URL],
 // [SrcSet] and [ParseURL]. What stands at an address never changes.
 //
+// Which pictures a shop has is also a row (see [Save] and [Get]), so that a
+// page can be made without touching the files.
+//
 // The package serves no HTTP and calls nobody; fetching pictures from other
 // hosts is media/fetch, and the drawn pictures of the demo shop are media/draw.
 package media

@@ -42,7 +42,7 @@ func (f facts) process(ctx context.Context, data []byte) (Image, []Rendition, er
 		return Image{}, nil, err
 	}
 	t := orientation(f.exif)
-	m := Image{Hash: Hash(data), Width: f.width, Height: f.height}
+	m := Image{Hash: Hash(data), Width: f.width, Height: f.height, Bytes: len(data)}
 	if t.swaps() {
 		m.Width, m.Height = m.Height, m.Width
 	}

@@ -57,41 +57,51 @@ func glowDark(p *pen, cx, cy, r float64) paint {
 
 func shawl(p *pen) {
 	c, second := p.pal.main, p.pal.second
-	p.shadow(51, 79, 22, 3.6)
-	// A peg on the wall holds it.
-	body := "M 40 20 C 44 16 56 16 60 20 C 64 34 70 54 72 73 L 28 73 C 30 54 36 34 40 20 Z"
-	for i := range 23 {
-		x := 28.8 + float64(i)*1.93
-		p.line(fmt.Sprintf("M %g 72 L %g %g", x, x+0.3*math.Sin(float64(i)*2), 78.4+math.Sin(float64(i)*1.7)*0.7), 0.75, solid(mix(c, second, float64(i%2)*0.6)))
+	p.shadow(52, 82, 22, 2.4)
+	// It hangs over a rail that hangs from the wall.
+	p.line("M 26 21 L 50 9 L 74 21", 0.7, solid(hex(0xa98455)))
+	p.fill("E 50 8.6 1.5 1.5", solid(hex(0x8d6b3f)))
+	folds := func(k nrgba, deep float64) paint {
+		return func(x, y float64) nrgba {
+			f := math.Sin((x-50)*0.62+math.Sin(y*0.06)*0.9)*0.5 + 0.5
+			over := max(0, 1-(y-18)/5) // the cloth turns over the rail
+			return light(mix(dark(k, deep+(x-30)*0.002), light(k, 0.14), f), over*0.12)
+		}
 	}
-	p.fill(body, func(x, y float64) nrgba {
-		// Folds widen as they fall.
-		u := (x - 50) / (8 + (y-16)*0.27)
-		f := math.Sin(u*8.4+0.6)*0.5 + 0.5
-		return mix(dark(c, 0.24+max(0, u)*0.08), light(c, 0.16), f)
-	})
+	fringe := func(x0, x1, y float64, deep float64) {
+		n := int((x1 - x0) / 1.5)
+		for i := range n + 1 {
+			x := x0 + (x1-x0)*float64(i)/float64(n)
+			k := c
+			if i%2 == 1 {
+				k = mix(c, second, 0.7)
+			}
+			p.line(fmt.Sprintf("M %g %g L %g %g", x, y-0.6, x+0.5*math.Sin(float64(i)*2), y+4.6+math.Sin(float64(i)*1.7)*0.5), 0.7, solid(dark(k, deep)))
+		}
+	}
+	fringe(37, 74.4, 73, 0.3)
+	p.fill("M 36 20 L 72 20 C 74 40 75 56 75.4 73 Q 56 75 37 73 Z", folds(dark(c, 0.26), 0.2))
+	p.line("M 20 20.4 L 80 20.4", 2.6, fall(hex(0xcb9d68), hex(0x94703f), 19, 22))
+	fringe(27.6, 66.4, 67, 0)
+	body := "M 30 20 C 30 17.6 31 17.4 33 17.4 L 64 17.4 C 66 17.4 67 17.6 67 20 C 66 38 66.6 52 67 67 Q 47 69.4 27 67 C 28.4 50 30 36 30 20 Z"
+	p.fill(body, folds(c, 0.24))
 	p.inside(parse(body), func() {
 		band := func(y, w float64, k nrgba) {
-			p.shape(parse(fmt.Sprintf("M 24 %g Q 50 %g 76 %g", y, y+2.4, y)).stroked(w), func(x, yy float64) nrgba {
-				u := (x - 50) / (8 + (yy-16)*0.27)
-				f := math.Sin(u*8.4+0.6)*0.5 + 0.5
-				return mix(dark(k, 0.2), light(k, 0.1), f)
-			})
+			p.shape(parse(fmt.Sprintf("M 24 %g Q 47 %g 70 %g", y, y+2.2, y)).stroked(w), folds(k, 0.18))
 		}
-		band(67, 2.6, second)
-		band(62.6, 0.8, second)
-		band(59.6, 0.8, p.pal.accent)
-		for i := range 15 {
-			x := 29.6 + float64(i)*2.93
-			y := 54.6 + 1.2*(1-math.Pow((x-50)/22, 2))
-			p.fillf(solid(second), "M %g %g L %g %g L %g %g L %g %g Z", x, y-1.7, x+1.1, y, x, y+1.7, x-1.1, y)
+		band(61.4, 2.6, second)
+		band(57.4, 0.8, second)
+		band(55, 0.8, p.pal.accent)
+		for i := range 14 {
+			x := 29.4 + float64(i)*2.8
+			y := 50.4 + 1.1*(1-math.Pow((x-47)/22, 2))
+			p.fillf(folds(second, 0.18), "M %g %g L %g %g L %g %g L %g %g Z", x, y-2.2, x+1.25, y, x, y+2.2, x-1.25, y)
 		}
-		band(49.6, 0.8, p.pal.accent)
-		band(46.8, 0.6, second)
+		band(45.6, 0.8, p.pal.accent)
+		band(43.2, 0.8, second)
+		band(29, 0.6, second)
+		band(27.2, 0.6, second)
 	})
-	p.fill("M 41 19.6 C 45 25 55 25 59 19.6 C 56 15.4 44 15.4 41 19.6 Z", slant(light(c, 0.2), dark(c, 0.3), 42, 16, 58, 24))
-	p.line("M 50 13.6 L 50 19.4", 3, round(hex(0xb98756), 48, 52))
-	p.fill("E 50 13 3.4 3.4", ball(hex(0xc4935f), 50, 13, 4))
 }
 
 func tote(p *pen) {

@@ -82,6 +82,7 @@ func TestSheet(t *testing.T) {
 		}
 		save(t, filepath.Join(dir, "sheet"+string(rune('0'+pal))+".png"), sheet)
 		save(t, filepath.Join(dir, "banner"+string(rune('0'+pal))+".png"), Banner(pal, 1440, 480))
+		save(t, filepath.Join(dir, "phone"+string(rune('0'+pal))+".png"), Banner(pal, 780, 624))
 	}
 }
 

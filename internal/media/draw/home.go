@@ -42,8 +42,9 @@ func vase(p *pen) {
 func planter(p *pen) {
 	c, second := p.pal.main, p.pal.second
 	p.shadow(50, 79, 18, 4.6)
-	for _, l := range []struct{ length, degrees float64 }{{30, -52}, {30, 52}, {37, -34}, {37, 35}, {26, -70}, {26, 70}, {43, -16}, {42, 17}, {45, 1}} {
-		leaf(p, 50, 56, l.length, l.degrees, 0.22-math.Abs(l.degrees)*0.002, 0.2+math.Abs(l.degrees)*0.001)
+	for i, l := range []struct{ length, degrees float64 }{{30, -52}, {30, 52}, {37, -34}, {37, 35}, {26, -70}, {26, 70}, {43, -16}, {42, 17}, {45, 1}} {
+		far := 0.3 - float64(i)*0.03 // behind, and so darker
+		leaf(p, 50, 56, l.length, l.degrees, 0.3-far, 0.08+far)
 	}
 	body := "M 32 53 L 36 76 C 36.6 79 38.6 80 41 80 L 59 80 C 61.4 80 63.4 79 64 76 L 68 53 Z"
 	p.fill(body, round(c, 32, 68))

@@ -50,7 +50,7 @@ func parse(text string) outline {
 		}
 		cur = nil
 	}
-	const steps = 24
+	const steps = 72
 	for len(f) > 0 {
 		op := f[0]
 		f = f[1:]
@@ -131,35 +131,81 @@ func (o outline) turned(degrees, cx, cy float64) outline {
 	return out
 }
 
-// stroked gives the outline of a line along the curves, with round ends.
+// stroked gives the outline of a line along the curves, with round ends and
+// mitred corners: one polygon a curve, up one side and back down the other, so
+// that its edge is smooth.
 func (o outline) stroked(width float64) outline {
 	r := width / 2
 	var out outline
 	for _, c := range o {
-		for i, p := range c {
-			out = append(out, arc(p.x, p.y, r, r, 0, 2*math.Pi))
-			if i == 0 {
-				continue
-			}
-			q := c[i-1]
-			dx, dy := p.x-q.x, p.y-q.y
+		c = apart(c)
+		last := len(c) - 1
+		if last < 1 {
+			continue
+		}
+		along := func(i, j int) point { // unit vector
+			dx, dy := c[j].x-c[i].x, c[j].y-c[i].y
 			n := math.Hypot(dx, dy)
-			if n == 0 {
-				continue
+			return point{dx / n, dy / n}
+		}
+		var up, down []point
+		for i, p := range c {
+			a, b := along(max(i-1, 0), max(i, 1)), along(min(i, last-1), min(i+1, last))
+			nx, ny := -(a.y + b.y), a.x+b.x
+			n := math.Hypot(nx, ny)
+			if n < 1e-9 {
+				nx, ny, n = -a.y, a.x, 1
 			}
-			dx, dy = dx/n*r, dy/n*r
-			// The same sense as the discs, so that overlaps add and never cancel.
-			out = append(out, []point{{q.x + dy, q.y - dx}, {p.x + dy, p.y - dx}, {p.x - dy, p.y + dx}, {q.x - dy, q.y + dx}})
+			nx, ny = nx/n, ny/n
+			k := r / max(0.5, nx*-a.y+ny*a.x)
+			up = append(up, point{p.x + nx*k, p.y + ny*k})
+			down = append(down, point{p.x - nx*k, p.y - ny*k})
+		}
+		a, b := along(last-1, last), along(0, 1)
+		turn := math.Atan2(a.x, -a.y)
+		poly := append(up, arc(c[last].x, c[last].y, r, r, turn, turn-math.Pi)...)
+		for i := last; i >= 0; i-- {
+			poly = append(poly, down[i])
+		}
+		turn = math.Atan2(-b.x, b.y)
+		out = append(out, append(poly, arc(c[0].x, c[0].y, r, r, turn, turn-math.Pi)...))
+	}
+	return out
+}
+
+// apart drops points that lie on the one before.
+func apart(c []point) []point {
+	var out []point
+	for _, p := range c {
+		if n := len(out); n == 0 || math.Hypot(p.x-out[n-1].x, p.y-out[n-1].y) > 1e-6 {
+			out = append(out, p)
 		}
 	}
 	return out
 }
 
-// mask rasterises the outline, with smooth edges, within the clip.
+// mask rasterises the outline, with smooth edges, within the clip. It is no
+// larger than it must be.
 func (p *pen) mask(o outline) *image.Alpha {
-	b := p.img.Rect
+	x0, y0, x1, y1 := math.Inf(1), math.Inf(1), math.Inf(-1), math.Inf(-1)
+	for _, c := range o {
+		for _, q := range c {
+			x, y := p.ox+q.x*p.s, p.oy+q.y*p.s
+			x0, y0, x1, y1 = min(x0, x), min(y0, y), max(x1, x), max(y1, y)
+		}
+	}
+	if x0 > x1 {
+		return image.NewAlpha(image.Rectangle{})
+	}
+	b := image.Rect(int(math.Floor(x0)), int(math.Floor(y0)), int(math.Ceil(x1)), int(math.Ceil(y1))).Intersect(p.img.Rect)
+	m := image.NewAlpha(b)
+	if b.Empty() {
+		return m
+	}
 	z := vector.NewRasterizer(b.Dx(), b.Dy())
-	at := func(q point) (float32, float32) { return float32(p.ox + q.x*p.s), float32(p.oy + q.y*p.s) }
+	at := func(q point) (float32, float32) {
+		return float32(p.ox + q.x*p.s - float64(b.Min.X)), float32(p.oy + q.y*p.s - float64(b.Min.Y))
+	}
 	for _, c := range o {
 		z.MoveTo(at(c[0]))
 		for _, q := range c[1:] {
@@ -167,11 +213,13 @@ func (p *pen) mask(o outline) *image.Alpha {
 		}
 		z.ClosePath()
 	}
-	m := image.NewAlpha(b)
 	z.Draw(m, b, image.Opaque, image.Point{})
 	if p.clip != nil {
-		for i, a := range p.clip.Pix {
-			m.Pix[i] = uint8(uint32(m.Pix[i]) * uint32(a) / 255)
+		for y := b.Min.Y; y < b.Max.Y; y++ {
+			for x := b.Min.X; x < b.Max.X; x++ {
+				a := &m.Pix[m.PixOffset(x, y)]
+				*a = uint8(uint32(*a) * uint32(p.clip.AlphaAt(x, y).A) / 255)
+			}
 		}
 	}
 	return m
@@ -182,7 +230,7 @@ type paint func(x, y float64) color.NRGBA
 
 func (p *pen) shape(o outline, c paint) {
 	m := p.mask(o)
-	b := p.img.Rect
+	b := m.Rect
 	for y := b.Min.Y; y < b.Max.Y; y++ {
 		for x := b.Min.X; x < b.Max.X; x++ {
 			a := uint32(m.Pix[m.PixOffset(x, y)])

@@ -95,24 +95,30 @@ func Banner(palette, w, h int) image.Image {
 	p := &pen{img: img, s: u, pal: pal}
 	const table = 80
 	backdrop(p, wide, 100, table)
-	// A low sun behind the things, if there is room for it.
-	sun := min(wide*0.72, wide-40)
-	if wide < 120 {
+	// A low sun behind the things, and more of them where there is room.
+	sun := wide - 88
+	if wide < 180 {
 		sun = wide / 2
 	}
-	p.fillf(fall(light(pal.arch, 0.15), pal.arch, 25, table), "M %g %d C %g %d %g %d %g %d Z", sun-44, table, sun-44, 18, sun+44, 18, sun+44, table)
+	p.fillf(fall(light(pal.arch, 0.15), pal.arch, 20, table), "M %g %d C %g %d %g %d %g %d Z", sun-62, table, sun-60, -4, sun+60, -4, sun+62, table)
 	row := []struct {
-		draw  func(*pen)
-		at, s float64 // middle, and size relative to the height
-		pal   int
-	}{{lamp, 34, 0.86, 0}, {vase, 5, 0.78, 0}, {teapot, -25, 0.62, 1}, {mug, -50, 0.46, 2}, {planter, 61, 0.6, 4}}
-	for i, r := range row {
-		x := sun + r.at*0.9
-		if x < 12 || x > wide-12 || wide < 60 && i > 1 {
+		draw        func(*pen)
+		at, size    float64 // middle, from the sun's; size relative to the height
+		pal         int
+		atLeastWide float64
+	}{{lamp, 36, 1.02, 0, 90}, {vase, -2, 0.92, 0, 0}, {planter, 68, 0.66, 4, 180}, {teapot, -37, 0.72, 1, 140}, {mug, -66, 0.48, 2, 180}}
+	for _, r := range row {
+		if wide < r.atLeastWide {
 			continue
 		}
+		x := sun + r.at
+		if wide < 90 {
+			x = wide / 2
+		} else if wide < 120 {
+			x -= 16
+		}
 		q := *p
-		q.s = u * r.s
+		q.s = u * r.size * min(1, wide/70)
 		q.ox = u*x - 50*q.s
 		q.oy = u*(table+7) - 80*q.s
 		if r.pal > 0 {
