@@ -483,7 +483,7 @@ func (v Bulk) Page() templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 39, "\" data-grid>")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 39, "\" class=\"stack\" data-grid>")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

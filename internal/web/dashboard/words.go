@@ -48,10 +48,7 @@ func (r OrderRow) sub() string {
 	return strings.Join(parts, " · ")
 }
 
-// digits keeps a telephone number's digits for grouping marks in a title.
 func joined(lines []string) string { return strings.Join(lines, ", ") }
-
-func prefixed(sign string) string { return strings.TrimSpace(sign) }
 
 func (v Product) variantTitle(i int) string {
 	if t := v.Form.Variants[i].Title; t != "" {
@@ -236,4 +233,12 @@ func (v NameShop) countryName() string {
 		}
 	}
 	return v.Country
+}
+
+func (c DayChart) any() bool { return anyAbove(c.Today) || anyAbove(c.Yesterday) }
+
+func (c DaysChart) any() bool { return anyAbove(c.Values) }
+
+func anyAbove(values []float64) bool {
+	return slices.ContainsFunc(values, func(v float64) bool { return v > 0 })
 }
