@@ -124,7 +124,7 @@ func (v Product) Draw() templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = picture(&img, "(min-width: 64em) 46vw, (min-width: 48em) 50vw, 90vw", i == 0).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = picture(&img, shotSizes(i), i == 0).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

@@ -66,15 +66,6 @@ func paragraphsOf(text string) []string {
 	return out
 }
 
-// short cuts a name to what a toast can hold.
-func short(s string) string {
-	r := []rune(s)
-	if len(r) <= 40 {
-		return s
-	}
-	return strings.TrimSpace(string(r[:38])) + "…"
-}
-
 func whole(m *money.Money) string {
 	if m == nil {
 		return ""
@@ -142,6 +133,15 @@ func (v Product) ordered() []Image {
 	}
 	out := append([]Image{v.Images[v.Shown]}, v.Images[:v.Shown]...)
 	return append(out, v.Images[v.Shown+1:]...)
+}
+
+// shotSizes says how wide the pictures of a gallery are: one large, the rest
+// small beside a desktop's, all of them large on a phone.
+func shotSizes(i int) string {
+	if i == 0 {
+		return "(min-width: 64em) 46vw, (min-width: 48em) 50vw, 90vw"
+	}
+	return "(min-width: 48em) 12vw, 90vw"
 }
 
 func (v Product) canBuy() bool { return v.Available && v.Variant != "" }
