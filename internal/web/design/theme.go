@@ -58,7 +58,7 @@ func (t Theme) Check() error {
 // ThemeCSS writes the stylesheet of a theme. Colours are kept where they can
 // be read and moved in lightness, hue unchanged, where they cannot: text
 // keeps 7:1 on the background (a middling grey background is moved for it), quiet text, links and text on the accent
-// 4.5:1, edges of controls 3:1. A light background gets a dark counterpart
+// 4.5:1, edges of controls 3:1; a fill need only be seen, so that a yellow stays one. A light background gets a dark counterpart
 // for people who prefer dark; a dark one is dark for everybody. It fails
 // with *[BadTheme].
 func ThemeCSS(t Theme) ([]byte, error) {
@@ -134,7 +134,7 @@ func derive(bg, text, accent colour) palette {
 	if !light {
 		surface = mix(bg, text, 0.04)
 	}
-	fill := accent.readable(3, bg)
+	fill := accent.readable(1.25, bg) // the words on it name a button, not its edge
 	onAccent := colour{1, 1, 1}
 	if contrast(onAccent, fill) < 4.5 {
 		onAccent = fill.inkOn()
