@@ -402,7 +402,7 @@ func (v SignIn) Page() templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = design.Field{Name: "token", Label: "Operator token", Kind: "password", Autocomplete: "current-password", Autofocus: true, Error: v.Problem, Hint: "It was printed once, when the platform started for the first time. “haat token --new” makes another."}.Draw().Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = design.Field{Name: "token", Label: "Operator token", Kind: "password", Autocomplete: "current-password", Autofocus: true, Error: v.Problem, Hint: "It was printed once, when the platform started for the first time."}.Draw().Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -242,3 +242,10 @@ func (c DaysChart) any() bool { return anyAbove(c.Values) }
 func anyAbove(values []float64) bool {
 	return slices.ContainsFunc(values, func(v float64) bool { return v > 0 })
 }
+
+func (v NameShop) slugShown() string {
+	if v.Slug == "" {
+		return "your-shop"
+	}
+	return v.Slug
+}
