@@ -48,6 +48,7 @@ func (c Changes) apply(old Settings) (s Settings, texts map[string]string, err e
 }
 
 func (c Changes) place(s *Settings) error {
+	was := s.Currency
 	if c.Country != nil {
 		if s.Country = strings.ToUpper(strings.TrimSpace(*c.Country)); !ValidCountry(s.Country) {
 			return fault.Invalid("/country", "%q is not the two-letter code of a country.", *c.Country)
@@ -56,6 +57,9 @@ func (c Changes) place(s *Settings) error {
 	if c.Currency != nil {
 		if s.Currency = strings.ToUpper(strings.TrimSpace(*c.Currency)); !money.Valid(s.Currency) {
 			return fault.Invalid("/currency", "%q is not the three-letter code of a currency.", *c.Currency)
+		}
+		if s.Currency != was {
+			s.Delivery.Charge, s.Delivery.FreeAbove = 0, 0 // they were amounts of the other
 		}
 	}
 	if c.Locale != nil {
