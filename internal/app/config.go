@@ -27,7 +27,9 @@ type Config struct {
 	Region    string `default:"IN" env:"HAAT_REGION" help:"Country whose national phone numbers are understood (ISO 3166)."`
 	LogLevel  string `default:"info" enum:"debug,info,warn,error" env:"HAAT_LOG_LEVEL" help:"Least level that is logged."`
 
-	MaxPerIP int `default:"1000" env:"HAAT_MAX_PER_IP" help:"Carts and orders taken from one address a minute."`
+	MaxPerIP     int  `default:"1000" env:"HAAT_MAX_PER_IP" help:"Carts and orders taken from one IP address a minute." name:"max-per-ip"`
+	MaxPerPerson int  `default:"600" env:"HAAT_MAX_PER_PERSON" help:"Carts and orders taken from one shopper's session or phone a minute."`
+	TrustProxy   bool `env:"HAAT_TRUST_PROXY" help:"Take a shopper's IP address from X-Forwarded-For: only behind a proxy that sets it."`
 	Codes    struct {
 		PerAddress int `default:"5" env:"HAAT_CODES_PER_ADDRESS" help:"Sign-in codes for one phone or e-mail in 15 minutes."`
 		PerIP      int `default:"20" env:"HAAT_CODES_PER_IP" help:"Sign-in codes for one IP address in 15 minutes."`
@@ -73,8 +75,8 @@ func (c *Config) Finish() error {
 	if c.Shards < 1 || c.Shards > 64 {
 		return fmt.Errorf("--shards %d: between 1 and 64", c.Shards)
 	}
-	if c.MaxPerIP < 1 || c.Codes.PerAddress < 1 || c.Codes.PerIP < 1 {
-		return fmt.Errorf("--max-per-ip, --codes-per-address and --codes-per-ip must be at least 1")
+	if c.MaxPerIP < 1 || c.MaxPerPerson < 1 || c.Codes.PerAddress < 1 || c.Codes.PerIP < 1 {
+		return fmt.Errorf("--max-per-ip, --max-per-person, --codes-per-address and --codes-per-ip must be at least 1")
 	}
 	if len(c.Region) != 2 {
 		return fmt.Errorf("--region %q: give a country of two letters, such as IN", c.Region)

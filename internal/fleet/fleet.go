@@ -175,6 +175,19 @@ func (f *Fleet) ShardNames() []string { return f.order }
 // Shard gives a shard by name, for shard-wide statements; nil if there is none.
 func (f *Fleet) Shard(name string) *db.Shard { return f.shards[name] }
 
+// Across runs a shard-wide statement on every shard.
+func (f *Fleet) Across(ctx context.Context, q *db.AcrossSQL, args ...any) ([]db.Count, error) {
+	var out []db.Count
+	for _, name := range f.order {
+		page, err := f.shards[name].Across(ctx, q, args...)
+		if err != nil {
+			return nil, fmt.Errorf("shard %s: %w", name, err)
+		}
+		out = append(out, page...)
+	}
+	return out, nil
+}
+
 // OnWrite has fn called, on the writing goroutine, after a commit that
 // emitted events. Register before serving.
 func (f *Fleet) OnWrite(fn func(id.Shop)) { f.woken = append(f.woken, fn) }

@@ -105,20 +105,22 @@ func (g *Registry) OpenAPI() ([]byte, error) { return g.api.OpenAPI().MarshalJSO
 
 // Handle adds a route that reads its body itself (an upload, a stream) and
 // documents it. It gets the call, admitted like any other.
-func (g *Registry) Handle(i Info, doc *huma.Operation, fn func(http.ResponseWriter, *http.Request, Call)) {
+//
+// An error that fn returns is sent as a problem: it must not have written yet.
+func (g *Registry) Handle(i Info, doc *huma.Operation, fn func(http.ResponseWriter, *http.Request, Call) error) {
 	g.infos = append(g.infos, i)
 	describe(doc, i)
 	g.api.OpenAPI().AddOperation(doc)
 	g.mux.HandleFunc(i.Method+" "+i.URL(), func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		c, err := g.enter(r, i, r.PathValue("slug"))
-		if err != nil {
-			g.meter.Operation(i.Name, outcome(err), time.Since(start))
-			ProblemOf(err, g.log, i.Name).Write(w)
-			return
+		if err == nil {
+			err = fn(w, r, c)
 		}
-		fn(w, r, c)
-		g.meter.Operation(i.Name, "ok", time.Since(start))
+		if err != nil {
+			ProblemOf(err, g.log, i.Name).Write(w)
+		}
+		g.meter.Operation(i.Name, outcome(err), time.Since(start))
 	})
 }
 

@@ -1,0 +1,241 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"haat/internal/fault"
+	"haat/internal/op"
+)
+
+// Operator is what the operator can do: on the program itself, or through
+// [OperatorClient] on one that runs. Shops are named by slug.
+type Operator interface {
+	// Shops lists shops, newest first, whose slug begins with or whose name
+	// contains search. The cursor is empty on the first page; next is empty on
+	// the last.
+	Shops(ctx context.Context, search, cursor string, limit int) (page []ShopSummary, next string, err error)
+	Shop(ctx context.Context, slug string) (ShopSummary, error)
+	// SetState suspends a shop or opens it again.
+	SetState(ctx context.Context, slug, state string) error
+	// Import reads a Shopify product CSV into a shop, calling progress now and
+	// then, and returns when all rows are done.
+	Import(ctx context.Context, slug string, file io.Reader, dryRun bool, progress func(ImportProgress)) (ImportProgress, error)
+	// Export writes a shop's catalogue as a Shopify product CSV.
+	Export(ctx context.Context, slug string, w io.Writer) error
+	// Health says what is wrong, if anything is.
+	Health(ctx context.Context) ([]Finding, error)
+}
+
+// ShopSummary is a shop as the operator sees it.
+type ShopSummary struct {
+	ID         string    `json:"id"`
+	Slug       string    `json:"slug"`
+	Name       string    `json:"name"`
+	URL        string    `json:"url"`
+	Shard      string    `json:"shard"`
+	State      string    `json:"state"`
+	Created    time.Time `json:"created_at"`
+	Products   int64     `json:"products"`
+	Orders     int64     `json:"orders"`
+	Customers  int64     `json:"customers"`
+	Today      int64     `json:"orders_today"`
+	Week       int64     `json:"orders_week"`
+	Writes     int64     `json:"writes"` // n of the shop's clock
+	Events     int64     `json:"events"`
+	Parked     int64     `json:"parked"`
+	LastActive time.Time `json:"last_active_at"`
+}
+
+// ImportProgress is how far an import has come.
+type ImportProgress struct {
+	ID      string            `json:"id"`
+	Status  string            `json:"status"` // queued, running, done or failed
+	Rows    int64             `json:"rows"`
+	Done    int64             `json:"rows_done"`
+	Created int64             `json:"products_created"`
+	Updated int64             `json:"products_updated"`
+	Skipped int64             `json:"products_skipped"`
+	Errors  int64             `json:"errors"`
+	Sample  []ImportLineError `json:"sample,omitempty"`
+	Failure string            `json:"failure,omitempty"`
+}
+
+// ImportLineError is a row that could not be taken.
+type ImportLineError struct {
+	Line    int    `json:"line"`
+	Column  string `json:"column,omitempty"`
+	Message string `json:"message"`
+}
+
+// Finding is one thing that was checked.
+type Finding struct {
+	Name   string `json:"name"`
+	OK     bool   `json:"ok"`
+	Detail string `json:"detail"`
+	Next   string `json:"next,omitempty"` // what to do about it
+}
+
+// OperatorHandler serves an Operator as JSON, to whoever has the token.
+func OperatorHandler(o Operator, check func(token string) bool, log *slog.Logger) http.Handler {
+	mux := http.NewServeMux()
+	handle := func(pattern string, fn func(http.ResponseWriter, *http.Request) (any, error)) {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "no-store")
+			token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+			if !check(token) {
+				op.ProblemOf(fault.Anonymous("The operator's token is missing or wrong."), log, "ops").Write(w)
+				return
+			}
+			out, err := fn(w, r)
+			if err != nil {
+				op.ProblemOf(err, log, "ops "+pattern).Write(w)
+			} else if out != nil {
+				w.Header().Set("Content-Type", "application/json")
+				_ = json.NewEncoder(w).Encode(out)
+			}
+		})
+	}
+	handle("GET /ops/v1/shops", func(w http.ResponseWriter, r *http.Request) (any, error) {
+		q := r.URL.Query()
+		limit, _ := strconv.Atoi(q.Get("limit"))
+		if limit < 1 || limit > 250 {
+			limit = 50
+		}
+		page, next, err := o.Shops(r.Context(), q.Get("q"), q.Get("cursor"), limit)
+		return op.List[ShopSummary]{Items: page, Next: next}, err
+	})
+	handle("GET /ops/v1/shops/{slug}", func(w http.ResponseWriter, r *http.Request) (any, error) {
+		return o.Shop(r.Context(), r.PathValue("slug"))
+	})
+	handle("PUT /ops/v1/shops/{slug}/state/{state}", func(w http.ResponseWriter, r *http.Request) (any, error) {
+		return struct{}{}, o.SetState(r.Context(), r.PathValue("slug"), r.PathValue("state"))
+	})
+	handle("POST /ops/v1/shops/{slug}/import", func(w http.ResponseWriter, r *http.Request) (any, error) {
+		c := http.NewResponseController(w)
+		_ = c.SetReadDeadline(time.Time{})
+		_ = c.SetWriteDeadline(time.Time{})
+		enc := json.NewEncoder(w)
+		var begun bool
+		last, err := o.Import(r.Context(), r.PathValue("slug"), r.Body, r.URL.Query().Get("dry_run") == "true", func(p ImportProgress) {
+			begun = true
+			_ = enc.Encode(p)
+			_ = c.Flush()
+		})
+		if err != nil && begun {
+			last.Status, last.Failure = "failed", err.Error()
+			err = nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		return last, nil
+	})
+	handle("GET /ops/v1/shops/{slug}/export", func(w http.ResponseWriter, r *http.Request) (any, error) {
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
+		w.Header().Set("Content-Type", "text/csv; charset=utf-8")
+		return nil, o.Export(r.Context(), r.PathValue("slug"), w)
+	})
+	handle("GET /ops/v1/health", func(w http.ResponseWriter, r *http.Request) (any, error) {
+		return o.Health(r.Context())
+	})
+	return mux
+}
+
+// OperatorClient is the Operator of a program that runs elsewhere.
+type OperatorClient struct {
+	URL   string // of the ops listener
+	Token string
+}
+
+func (c *OperatorClient) do(ctx context.Context, method, path string, body io.Reader) (*http.Response, error) {
+	r, err := http.NewRequestWithContext(ctx, method, strings.TrimRight(c.URL, "/")+path, body)
+	if err != nil {
+		return nil, err
+	}
+	r.Header.Set("Authorization", "Bearer "+c.Token)
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	if res.StatusCode >= 300 {
+		defer res.Body.Close()
+		b, _ := io.ReadAll(io.LimitReader(res.Body, 64<<10))
+		var p op.Problem
+		if json.Unmarshal(b, &p) == nil && p.Detail != "" {
+			return nil, fmt.Errorf("%s", p.Detail)
+		}
+		return nil, fmt.Errorf("%s answered %s: %s", c.URL, res.Status, bytes.TrimSpace(b))
+	}
+	return res, nil
+}
+
+func (c *OperatorClient) get(ctx context.Context, method, path string, out any) error {
+	res, err := c.do(ctx, method, path, nil)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	return json.NewDecoder(res.Body).Decode(out)
+}
+
+// Shops implements Operator.
+func (c *OperatorClient) Shops(ctx context.Context, search, cursor string, limit int) ([]ShopSummary, string, error) {
+	var out op.List[ShopSummary]
+	err := c.get(ctx, "GET", "/ops/v1/shops?"+url.Values{"q": {search}, "cursor": {cursor}, "limit": {strconv.Itoa(limit)}}.Encode(), &out)
+	return out.Items, out.Next, err
+}
+
+// Shop implements Operator.
+func (c *OperatorClient) Shop(ctx context.Context, slug string) (out ShopSummary, err error) {
+	return out, c.get(ctx, "GET", "/ops/v1/shops/"+url.PathEscape(slug), &out)
+}
+
+// SetState implements Operator.
+func (c *OperatorClient) SetState(ctx context.Context, slug, state string) error {
+	return c.get(ctx, "PUT", "/ops/v1/shops/"+url.PathEscape(slug)+"/state/"+url.PathEscape(state), &struct{}{})
+}
+
+// Import implements Operator.
+func (c *OperatorClient) Import(ctx context.Context, slug string, file io.Reader, dryRun bool, progress func(ImportProgress)) (p ImportProgress, err error) {
+	res, err := c.do(ctx, "POST", fmt.Sprintf("/ops/v1/shops/%s/import?dry_run=%t", url.PathEscape(slug), dryRun), file)
+	if err != nil {
+		return p, err
+	}
+	defer res.Body.Close()
+	for dec := json.NewDecoder(res.Body); ; {
+		var next ImportProgress
+		if err := dec.Decode(&next); err == io.EOF {
+			return p, nil
+		} else if err != nil {
+			return p, fmt.Errorf("the import's progress was cut off (it goes on): %w", err)
+		}
+		p = next
+		progress(p)
+	}
+}
+
+// Export implements Operator.
+func (c *OperatorClient) Export(ctx context.Context, slug string, w io.Writer) error {
+	res, err := c.do(ctx, "GET", "/ops/v1/shops/"+url.PathEscape(slug)+"/export", nil)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	_, err = io.Copy(w, res.Body)
+	return err
+}
+
+// Health implements Operator.
+func (c *OperatorClient) Health(ctx context.Context) (out []Finding, err error) {
+	return out, c.get(ctx, "GET", "/ops/v1/health", &out)
+}

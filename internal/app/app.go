@@ -1,0 +1,208 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"haat/internal/api"
+	"haat/internal/catalog"
+	"haat/internal/customer"
+	"haat/internal/db"
+	"haat/internal/event"
+	"haat/internal/fleet"
+	"haat/internal/insight"
+	"haat/internal/media"
+	"haat/internal/media/fetch"
+	"haat/internal/meter"
+	"haat/internal/notify"
+	"haat/internal/op"
+	"haat/internal/order"
+	"haat/internal/pay"
+	"haat/internal/search"
+	"haat/internal/shop"
+	"haat/internal/stock"
+	"haat/internal/web"
+)
+
+// Version is the program's version.
+const Version = "0.1.0"
+
+// App is the whole program, opened and not yet serving.
+type App struct {
+	cfg     Config
+	log     *slog.Logger
+	started time.Time
+
+	lock     *os.File
+	control  *db.Control
+	fleet    *fleet.Fleet
+	bus      *event.Bus
+	disk     *media.Disk
+	pictures *media.Library
+	fetcher  *fetch.Fetcher
+	meter    *meter.Meter
+	accounts *shop.Accounts
+	office   *shop.Office
+	desk     *customer.Desk
+	post     *notify.Post
+	outbox   *notify.Outbox // with --dev
+	cookies  *web.Cookies
+	door     *api.Door
+	registry *op.Registry
+	importer *catalog.Importer
+	ops      *OpsToken
+	opsMade  string // the operator's token, at the start that made it
+
+	stopping chan struct{} // closed when live streams must end
+	workers  sync.WaitGroup
+	cancel   context.CancelFunc
+}
+
+// Schemas lists what the rooms keep on shards.
+func Schemas() []*db.SchemaSet {
+	return []*db.SchemaSet{
+		event.Schema, op.Schema, shop.Schema, customer.Schema, stock.Schema, media.Schema, catalog.Schema,
+		pay.Schema, order.Schema, search.Schema, insight.Schema, notify.Schema,
+	}
+}
+
+// ControlSchemas lists what the rooms keep in the control database.
+func ControlSchemas() []*db.SchemaSet {
+	return []*db.SchemaSet{fleet.Schema, op.ControlSchema, shop.ControlSchema}
+}
+
+// Open opens everything under the data folder and starts the workers. What it
+// opened so far is closed again when it fails.
+func Open(ctx context.Context, cfg Config, log *slog.Logger) (a *App, err error) {
+	if err := cfg.Finish(); err != nil {
+		return nil, err
+	}
+	a = &App{cfg: cfg, log: log, started: time.Now(), meter: meter.New(), stopping: make(chan struct{})}
+	ctx, a.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.Close())
+			a = nil
+		}
+	}()
+	if a.lock, err = lockData(cfg.Data); err != nil {
+		return a, err
+	}
+	key, err := secretKey(cfg.Data)
+	if err != nil {
+		return a, err
+	}
+	if a.ops, a.opsMade, err = opsToken(cfg.Data); err != nil {
+		return a, err
+	}
+	if a.control, err = db.OpenControl(ctx, filepath.Join(cfg.Data, "control.db"), db.SQLiteOptions{}, ControlSchemas()); err != nil {
+		return a, err
+	}
+	a.fleet, err = fleet.OpenFleet(ctx, fleet.Config{
+		Control: a.control, Dir: filepath.Join(cfg.Data, "shards"), Shards: cfg.Shards, Schemas: Schemas(), Domain: cfg.Domain(), Log: log,
+	})
+	if err != nil {
+		return a, err
+	}
+	if a.disk, err = media.OpenDisk(filepath.Join(cfg.Data, "media")); err != nil {
+		return a, err
+	}
+	a.pictures = media.NewLibrary(a.disk, 2)
+	a.fetcher = fetch.New(fetch.Options{})
+	a.bus = event.NewBus(a.fleet, log)
+	if err := a.openRooms(key); err != nil {
+		return a, err
+	}
+	a.gauges()
+	a.bus.Start(ctx)
+	a.sweepers(ctx)
+	return a, nil
+}
+
+// Close ends the workers, lets deliveries finish, and closes what was opened.
+func (a *App) Close() error {
+	a.cancel()
+	a.workers.Wait()
+	if a.bus != nil {
+		a.bus.Close()
+	}
+	var errs []error
+	if a.fleet != nil {
+		errs = append(errs, a.fleet.Close())
+	}
+	if a.control != nil {
+		errs = append(errs, a.control.Close())
+	}
+	if a.fetcher != nil {
+		a.fetcher.Close()
+	}
+	if a.disk != nil {
+		errs = append(errs, a.disk.Close())
+	}
+	if a.lock != nil {
+		errs = append(errs, a.lock.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Serve answers requests until ctx ends, then lets those under way finish.
+// It calls ready once both addresses are open.
+func (a *App) Serve(ctx context.Context, ready func()) error {
+	public, ops, err := a.handlers()
+	if err != nil {
+		return err
+	}
+	var servers []*http.Server
+	failed := make(chan error, 2)
+	for _, s := range []struct {
+		addr string
+		h    http.Handler
+	}{{a.cfg.Listen, public}, {a.cfg.OpsListen, ops}} {
+		srv, l, err := listen(s.addr, s.h, a.log)
+		if err != nil {
+			for _, open := range servers {
+				open.Close()
+			}
+			return err
+		}
+		servers = append(servers, srv)
+		go func() { failed <- srv.Serve(l) }()
+	}
+	ready()
+	select {
+	case err = <-failed:
+	case <-ctx.Done():
+	}
+	close(a.stopping)
+	wait, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	for _, s := range servers {
+		if e := s.Shutdown(wait); e != nil {
+			err = errors.Join(err, fmt.Errorf("requests were cut off: %w", e), s.Close())
+		}
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		err = nil
+	}
+	return err
+}
+
+// Ready reports whether requests can be served.
+func (a *App) Ready(ctx context.Context) error {
+	select {
+	case <-a.stopping:
+		return errors.New("shutting down")
+	default:
+	}
+	if _, err := a.fleet.Count(ctx); err != nil {
+		return fmt.Errorf("the control database: %w", err)
+	}
+	return nil
+}

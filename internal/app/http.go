@@ -1,0 +1,185 @@
+package app
+
+import (
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/klauspost/compress/gzhttp"
+
+	"haat/internal/fault"
+	"haat/internal/fleet"
+	"haat/internal/media"
+	"haat/internal/meter"
+	"haat/internal/op"
+	"haat/internal/web"
+)
+
+const (
+	pageBody   = 1 << 20   // bytes of a form or a JSON document
+	imageBody  = 160 << 20 // several photos of a phone at once
+	importBody = 512 << 20 // a catalogue
+
+	answerTime = 60 * time.Second // for a whole answer; streams and uploads set their own
+	uploadTime = 30 * time.Minute
+)
+
+// larger gives the bound of requests that carry files.
+func larger(r *http.Request) int64 {
+	switch {
+	case r.Method != http.MethodPost:
+		return 0
+	case strings.HasSuffix(r.URL.Path, "/imports") || strings.HasSuffix(r.URL.Path, "/import"):
+		return importBody
+	case strings.HasPrefix(r.Header.Get("Content-Type"), "multipart/form-data") && (strings.HasPrefix(r.URL.Path, "/shops/") || strings.HasSuffix(r.URL.Path, "/images")):
+		return imageBody
+	}
+	return 0
+}
+
+// hosts sends each request to the platform or to the shop whose host it names.
+type hosts struct {
+	fleet    *fleet.Fleet
+	platform http.Handler
+	shops    http.Handler
+	unknown  http.Handler
+}
+
+func (h hosts) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	host := web.Host(r)
+	switch _, ok := h.fleet.SlugOfHost(host); {
+	case ok:
+		h.shops.ServeHTTP(w, r)
+	case host == h.fleet.Domain() || net.ParseIP(strings.Trim(host, "[]")) != nil:
+		h.platform.ServeHTTP(w, r)
+	default:
+		h.unknown.ServeHTTP(w, r)
+	}
+}
+
+// pictures serves renditions of images, under addresses that never change
+// what they mean.
+func pictures(l *media.Library) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		shop, hash, width, ok := media.ParseURL(r.URL.Path)
+		if !ok {
+			http.NotFound(w, r)
+			return
+		}
+		f, at, err := l.Open(r.Context(), shop, hash, width)
+		if fault.Is(err, fault.KindNotFound) {
+			http.NotFound(w, r)
+			return
+		}
+		if err != nil {
+			http.Error(w, "The picture cannot be read just now.", http.StatusServiceUnavailable)
+			return
+		}
+		defer f.Close()
+		w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+		w.Header().Set("Content-Type", "image/webp")
+		w.Header().Set("ETag", `"`+hash+"-"+strconv.Itoa(width)+`"`)
+		http.ServeContent(w, r, "", at, f)
+	})
+}
+
+// health answers a load balancer: alive at all, and ready to serve.
+func health(ready func(context.Context) error, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/healthz":
+			w.Header().Set("Cache-Control", "no-store")
+			io.WriteString(w, "ok\n")
+		case "/readyz":
+			w.Header().Set("Cache-Control", "no-store")
+			ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+			defer cancel()
+			if err := ready(ctx); err != nil {
+				http.Error(w, "not ready: "+err.Error(), http.StatusServiceUnavailable)
+				return
+			}
+			io.WriteString(w, "ready\n")
+		default:
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
+// outermost puts deadlines on a request, counts it, and survives its panics.
+func outermost(surface string, m *meter.Meter, log *slog.Logger, next http.Handler) http.Handler {
+	zip, err := gzhttp.NewWrapper(gzhttp.MinSize(1024), gzhttp.CompressionLevel(gzip.DefaultCompression), gzhttp.ExceptContentTypes([]string{"text/event-stream", "image/webp", "image/png", "application/zip"}))
+	if err != nil {
+		panic(err) // the options above are constants
+	}
+	next = zip(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := time.Now()
+		seen := &status{ResponseWriter: w}
+		c := http.NewResponseController(w)
+		limit := answerTime
+		if larger(r) > 0 {
+			limit = uploadTime
+		}
+		_ = c.SetReadDeadline(start.Add(limit))
+		_ = c.SetWriteDeadline(start.Add(limit))
+		defer func() {
+			if p := recover(); p != nil && p != http.ErrAbortHandler {
+				log.Error("a handler panicked", "method", r.Method, "host", r.Host, "path", r.URL.Path, "panic", p, "stack", string(debug.Stack()))
+				if seen.code == 0 {
+					op.ProblemOf(errors.New("panic"), slog.New(slog.DiscardHandler), "").Write(seen)
+				}
+			}
+			m.Request(surface, max(seen.code, 200), time.Since(start))
+			log.Debug("request", "surface", surface, "method", r.Method, "host", r.Host, "path", r.URL.Path, "status", seen.code, "took", time.Since(start))
+		}()
+		next.ServeHTTP(seen, r)
+	})
+}
+
+// status remembers the status of an answer.
+type status struct {
+	http.ResponseWriter
+	code int
+}
+
+func (s *status) WriteHeader(code int) {
+	if s.code == 0 {
+		s.code = code
+	}
+	s.ResponseWriter.WriteHeader(code)
+}
+
+func (s *status) Write(b []byte) (int, error) {
+	if s.code == 0 {
+		s.code = http.StatusOK
+	}
+	return s.ResponseWriter.Write(b)
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (s *status) Unwrap() http.ResponseWriter { return s.ResponseWriter }
+
+// listen opens an address and serves it until ctx ends, then lets running
+// requests finish.
+func listen(addr string, h http.Handler, log *slog.Logger) (*http.Server, net.Listener, error) {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, nil, fmt.Errorf("listen on %s: %w", addr, err)
+	}
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}, l, nil
+}

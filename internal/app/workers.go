@@ -1,0 +1,98 @@
+package app
+
+import (
+	"context"
+	"time"
+
+	"haat/internal/db"
+	"haat/internal/fleet"
+	"haat/internal/order"
+	"haat/internal/stock"
+)
+
+// every runs fn again and again, with a pause between, until ctx ends.
+func (a *App) every(ctx context.Context, pause time.Duration, what string, fn func(context.Context) error) {
+	a.workers.Go(func() {
+		t := time.NewTicker(pause)
+		defer t.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-t.C:
+			}
+			if err := fn(ctx); err != nil && ctx.Err() == nil {
+				a.log.Error("a background task failed; it will be tried again", "task", what, "err", err)
+			}
+		}
+	})
+}
+
+// sweepers starts what tidies up behind people.
+func (a *App) sweepers(ctx context.Context) {
+	a.every(ctx, 5*time.Second, "give back expired holds", func(ctx context.Context) error {
+		return a.acrossShops(ctx, stock.Expired, func(ctx context.Context, room *fleet.Room) error {
+			_, err := stock.Sweep(ctx, room)
+			return err
+		})
+	})
+	a.every(ctx, 10*time.Minute, "forget old carts", func(ctx context.Context) error {
+		return a.acrossShops(ctx, order.OldCarts, func(ctx context.Context, room *fleet.Room) error {
+			_, err := order.SweepCarts(ctx, room)
+			return err
+		})
+	})
+	a.every(ctx, 10*time.Minute, "erase unfinished sign-ups", func(ctx context.Context) error {
+		_, err := a.fleet.SweepOrphans(ctx, time.Hour)
+		return err
+	})
+	a.every(ctx, 10*time.Minute, "forget old codes and sessions", a.accounts.Sweep)
+	a.workers.Go(func() { a.importer.Work(ctx) })
+}
+
+// acrossShops runs fn on each shop that a shard-wide statement names for now.
+func (a *App) acrossShops(ctx context.Context, q *db.AcrossSQL, fn func(context.Context, *fleet.Room) error) error {
+	shops, err := a.fleet.Across(ctx, q, time.Now())
+	if err != nil {
+		return err
+	}
+	for _, c := range shops {
+		room, err := a.fleet.ByID(ctx, c.Shop)
+		if err != nil {
+			return err
+		}
+		if err := fn(ctx, room); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *App) gauges() {
+	a.meter.Gauge("haat_event_units_busy", "Subscribers at work on, or waiting with, some shop's events.", func() float64 {
+		busy, _ := a.bus.Backlog()
+		return float64(busy)
+	})
+	a.meter.Gauge("haat_shops", "Shops in the directory.", func() float64 {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		n, err := a.fleet.Count(ctx)
+		if err != nil {
+			return -1
+		}
+		return float64(n)
+	})
+	a.meter.Gauge("haat_parked_events", "Events set aside for a person to look at.", func() float64 {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		counts, err := a.bus.ParkedCounts(ctx)
+		if err != nil {
+			return -1
+		}
+		var n int64
+		for _, c := range counts {
+			n += c.N
+		}
+		return float64(n)
+	})
+}
