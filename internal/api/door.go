@@ -5,7 +5,6 @@
 package api
 
 import (
-	"context"
 	"net"
 	"net/http"
 	"strings"
@@ -14,7 +13,6 @@ import (
 	"haat/internal/fault"
 	"haat/internal/fleet"
 	"haat/internal/guard"
-	"haat/internal/id"
 	"haat/internal/op"
 	"haat/internal/shop"
 	"haat/internal/web"

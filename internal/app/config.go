@@ -30,7 +30,7 @@ type Config struct {
 	MaxPerIP     int  `default:"1000" env:"HAAT_MAX_PER_IP" help:"Carts and orders taken from one IP address a minute." name:"max-per-ip"`
 	MaxPerPerson int  `default:"600" env:"HAAT_MAX_PER_PERSON" help:"Carts and orders taken from one shopper's session or phone a minute."`
 	TrustProxy   bool `env:"HAAT_TRUST_PROXY" help:"Take a shopper's IP address from X-Forwarded-For: only behind a proxy that sets it."`
-	Codes    struct {
+	Codes        struct {
 		PerAddress int `default:"5" env:"HAAT_CODES_PER_ADDRESS" help:"Sign-in codes for one phone or e-mail in 15 minutes."`
 		PerIP      int `default:"20" env:"HAAT_CODES_PER_IP" help:"Sign-in codes for one IP address in 15 minutes."`
 	} `embed:"" prefix:"codes-"`

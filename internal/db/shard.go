@@ -309,3 +309,23 @@ func safely(fn func() error) (err error) {
 	}()
 	return fn()
 }
+
+var (
+	readSeq = Q(`SELECT seq FROM shop_clock WHERE shop = $1`)
+	probe   = Across(`SELECT one, term FROM shard_term`)
+)
+
+// Seq gives the number of events that the shop has emitted.
+func Seq(ctx context.Context, r Reader) (int64, error) {
+	seq, _, err := One(ctx, r, readSeq, func(n *int64) []any { return []any{n} })
+	return seq, err
+}
+
+// Check reads from the shard.
+func (s *Shard) Check(ctx context.Context) error {
+	rows, err := s.Across(ctx, probe)
+	if err == nil && len(rows) != 1 {
+		err = fmt.Errorf("the shard has %d terms instead of one", len(rows))
+	}
+	return err
+}

@@ -3,6 +3,7 @@ package event
 import (
 	"context"
 	"encoding/json"
+	"time"
 
 	"haat/internal/db"
 	"haat/internal/fleet"
@@ -16,12 +17,15 @@ type Envelope struct {
 	Payload json.RawMessage
 }
 
-var readSeq = db.Q(`SELECT seq FROM shop_clock WHERE shop = $1`)
+var readLast = db.Q(`SELECT at FROM shop_outbox WHERE shop = $1 ORDER BY seq DESC LIMIT 1`)
 
-// Position gives the sequence number of the shop's newest event.
-func Position(ctx context.Context, r db.Reader) (int64, error) {
-	seq, _, err := db.One(ctx, r, readSeq, func(n *int64) []any { return []any{n} })
-	return seq, err
+// LastAt gives when the shop's newest event was committed; zero if there is none.
+func LastAt(ctx context.Context, room *fleet.Room) (at time.Time, err error) {
+	err = room.View(ctx, fleet.AnyAge, func(r db.Reader) error {
+		at, _, err = db.One(ctx, r, readLast, func(t *time.Time) []any { return []any{t} })
+		return err
+	})
+	return at, err
 }
 
 // Follow calls fn with every event of a shop after a position, in order, as
@@ -35,7 +39,7 @@ func (b *Bus) Follow(ctx context.Context, room *fleet.Room, after int64, fn func
 		var page []record
 		err := room.View(ctx, fleet.Newest, func(r db.Reader) (err error) {
 			if after < 0 {
-				after, err = Position(ctx, r)
+				after, err = db.Seq(ctx, r)
 				return err
 			}
 			page, err = db.All(ctx, r, readNews, scanRecord, after, batchSize)

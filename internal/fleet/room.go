@@ -111,3 +111,22 @@ func (r *Room) here(ctx context.Context, fn func(*Room) error) error {
 	r.moved.Store(now)
 	return fn(now)
 }
+
+// Entry is the shop's row of the directory.
+func (r *Room) Entry() Entry { return r.entry }
+
+// Size is how much has happened in a shop.
+type Size struct {
+	Writes int64 // n of the clock
+	Events int64 // emitted so far
+}
+
+// Size reads the shop's clock.
+func (r *Room) Size(ctx context.Context) (s Size, err error) {
+	err = r.View(ctx, Newest, func(v db.Reader) error {
+		s.Writes = v.Mark().N
+		s.Events, err = db.Seq(ctx, v)
+		return err
+	})
+	return s, err
+}

@@ -1,0 +1,195 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"haat/internal/api"
+	"haat/internal/catalog"
+	"haat/internal/customer"
+	"haat/internal/event"
+	"haat/internal/fault"
+	"haat/internal/fleet"
+	"haat/internal/id"
+	"haat/internal/op"
+	"haat/internal/order"
+)
+
+// App is the operator's hands, for the ops listener and for commands that
+// have the data folder to themselves.
+var _ api.Operator = (*App)(nil)
+
+// Shops implements api.Operator.
+func (a *App) Shops(ctx context.Context, search, cursor string, limit int) ([]api.ShopSummary, string, error) {
+	var before id.Shop
+	if cursor != "" {
+		var err error
+		if before, err = id.ParseShop(cursor); err != nil {
+			return nil, "", fault.Invalid("/cursor", "This cursor is not one that we gave.")
+		}
+	}
+	entries, err := a.fleet.List(ctx, before, search, limit+1)
+	if err != nil {
+		return nil, "", err
+	}
+	next := ""
+	if len(entries) > limit {
+		entries = entries[:limit]
+		next = entries[limit-1].Shop.String()
+	}
+	out := make([]api.ShopSummary, 0, len(entries))
+	for _, e := range entries {
+		s, err := a.summary(ctx, e)
+		if err != nil {
+			return nil, "", err
+		}
+		out = append(out, s)
+	}
+	return out, next, nil
+}
+
+// Shop implements api.Operator.
+func (a *App) Shop(ctx context.Context, slug string) (api.ShopSummary, error) {
+	room, err := a.fleet.BySlug(ctx, slug)
+	if err != nil {
+		return api.ShopSummary{}, err
+	}
+	return a.summary(ctx, room.Entry())
+}
+
+func (a *App) summary(ctx context.Context, e fleet.Entry) (s api.ShopSummary, err error) {
+	s = api.ShopSummary{
+		ID: e.Shop.String(), Slug: e.Slug, Name: e.Name, URL: a.cfg.ShopURL(e.Slug), Shard: e.Shard, State: e.State, Created: e.Created,
+	}
+	room, err := a.fleet.ByID(ctx, e.Shop)
+	if err != nil {
+		return s, err
+	}
+	size, err := room.Size(ctx)
+	if err != nil {
+		return s, fmt.Errorf("read shop %s: %w", e.Slug, err)
+	}
+	s.Writes, s.Events = size.Writes, size.Events
+	if s.Products, err = catalog.CountProducts(ctx, room); err != nil {
+		return s, err
+	}
+	if s.Customers, err = customer.Count(ctx, room); err != nil {
+		return s, err
+	}
+	activity, err := order.ReadActivity(ctx, room, time.Now())
+	if err != nil {
+		return s, err
+	}
+	s.Orders, s.Today, s.Week = activity.All, activity.Day, activity.Week
+	if s.LastActive, err = event.LastAt(ctx, room); err != nil {
+		return s, err
+	}
+	parked, err := event.ListParked(ctx, room)
+	s.Parked = int64(len(parked))
+	return s, err
+}
+
+// SetState implements api.Operator.
+func (a *App) SetState(ctx context.Context, slug, state string) error {
+	room, err := a.fleet.BySlug(ctx, slug)
+	if err != nil {
+		return err
+	}
+	if err := a.fleet.SetState(ctx, room.Shop(), state); err != nil {
+		return err
+	}
+	a.log.Warn("the operator changed a shop's state", "shop", slug, "state", state)
+	return nil
+}
+
+// Import implements api.Operator.
+func (a *App) Import(ctx context.Context, slug string, file io.Reader, dryRun bool, progress func(api.ImportProgress)) (p api.ImportProgress, err error) {
+	room, err := a.fleet.BySlug(ctx, slug)
+	if err != nil {
+		return p, err
+	}
+	begun, err := a.importer.Start(ctx, room, op.By{}, file, catalog.StartOptions{Format: "shopify", DryRun: dryRun, Name: "operator"})
+	if err != nil {
+		return p, err
+	}
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		run, err := catalog.ReadImport(ctx, room, begun.ID)
+		if err != nil {
+			return p, err
+		}
+		p = api.ImportProgress{
+			ID: run.ID.String(), Status: string(run.Status), Rows: run.Rows, Done: run.RowsDone,
+			Created: run.Products.Created, Updated: run.Products.Updated, Skipped: run.Products.Skipped, Errors: run.Errors, Failure: run.Failure,
+		}
+		for _, e := range run.RowErrors[:min(len(run.RowErrors), 20)] {
+			p.Sample = append(p.Sample, api.ImportLineError{Line: e.Line, Column: e.Column, Message: e.Message})
+		}
+		if p.Status == "done" || p.Status == "failed" {
+			return p, nil
+		}
+		progress(p)
+		select {
+		case <-ctx.Done():
+			return p, ctx.Err()
+		case <-tick.C:
+		}
+	}
+}
+
+// Export implements api.Operator.
+func (a *App) Export(ctx context.Context, slug string, w io.Writer) error {
+	room, err := a.fleet.BySlug(ctx, slug)
+	if err != nil {
+		return err
+	}
+	return a.importer.Export(ctx, room, w)
+}
+
+// Health implements api.Operator.
+func (a *App) Health(ctx context.Context) ([]api.Finding, error) {
+	var out []api.Finding
+	add := func(name string, err error, good, next string) {
+		f := api.Finding{Name: name, OK: err == nil, Detail: good}
+		if err != nil {
+			f.Detail, f.Next = err.Error(), next
+		}
+		out = append(out, f)
+	}
+	n, err := a.fleet.Count(ctx)
+	add("control database", err, fmt.Sprintf("%d shops in the directory", n), "look at the log; is the disk full or the file damaged?")
+	for _, name := range a.fleet.ShardNames() {
+		s := a.fleet.Shard(name)
+		start := time.Now()
+		err := s.Check(ctx)
+		add("shard "+name, err, fmt.Sprintf("%s answers in %v", s.Engine(), time.Since(start).Round(time.Microsecond)), "restart; if it stays, restore the shard from a backup")
+	}
+	var disk unix.Statfs_t
+	err = unix.Statfs(a.cfg.Data, &disk)
+	free := int64(disk.Bavail) * int64(disk.Bsize)
+	if err == nil && free < 1<<30 {
+		err = fmt.Errorf("only %d MiB are free in %s", free>>20, a.cfg.Data)
+	}
+	add("disk", err, fmt.Sprintf("%d GiB free", free>>30), "make room: writes are refused when the disk is full")
+	parked, err := a.bus.ParkedCounts(ctx)
+	var events int64
+	for _, c := range parked {
+		events += c.N
+	}
+	if err == nil && events > 0 {
+		err = fmt.Errorf("%d events of %d shops are parked", events, len(parked))
+	}
+	add("parked events", err, "none", "look at them in the console: replay or drop each key")
+	busy, waiting := a.bus.Backlog()
+	err = nil
+	for name, why := range waiting {
+		err = fmt.Errorf("%s waits: %s", name, why)
+	}
+	add("events", err, fmt.Sprintf("%d subscribers at work", busy), "what it waits for must come back; nothing is lost meanwhile")
+	return out, nil
+}
