@@ -33,13 +33,14 @@ func Defaults(name, country, currency string) Settings {
 	}
 }
 
-// ValidCountry reports whether code is the ISO 3166 alpha-2 code of a country.
+// ValidCountry reports whether code is the ISO 3166 alpha-2 code of a country
+// where people live: one that has telephones.
 func ValidCountry(code string) bool {
 	if len(code) != 2 {
 		return false
 	}
 	r, err := language.ParseRegion(code)
-	return err == nil && r.IsCountry() && r.String() == code
+	return err == nil && r.IsCountry() && r.String() == code && phonenumbers.GetCountryCodeForRegion(code) != 0
 }
 
 // english are the countries that do business in English without its being
