@@ -1,0 +1,88 @@
+package catalog
+
+import (
+	"strings"
+
+	"github.com/microcosm-cc/bluemonday"
+
+	"haat/internal/id"
+)
+
+// ProductSaved says that a product was made or changed. It carries what a
+// search needs to find the product.
+type ProductSaved struct {
+	Product     id.Product `json:"product"`
+	Handle      string     `json:"handle"`
+	Title       string     `json:"title"`
+	Status      Status     `json:"status"`
+	Vendor      string     `json:"vendor,omitempty"`
+	Type        string     `json:"type,omitempty"`
+	Labels      []string   `json:"labels,omitempty"` // the product's tags
+	SKUs        []string   `json:"skus,omitempty"`
+	Options     []string   `json:"options,omitempty"`     // values
+	Description string     `json:"description,omitempty"` // its words, without markup, the first 4 kB
+	Price       int64      `json:"price"`                 // the lowest, in minor units
+}
+
+func (ProductSaved) Topic() string    { return "catalog.product-saved" }
+func (e ProductSaved) Key() string    { return e.Product.String() }
+func (e ProductSaved) Tags() []string { return []string{"product:" + e.Product.String(), "catalog"} }
+
+// ProductDeleted says that a product is gone.
+type ProductDeleted struct {
+	Product id.Product `json:"product"`
+	Handle  string     `json:"handle"`
+}
+
+func (ProductDeleted) Topic() string    { return "catalog.product-deleted" }
+func (e ProductDeleted) Key() string    { return e.Product.String() }
+func (e ProductDeleted) Tags() []string { return []string{"product:" + e.Product.String(), "catalog"} }
+
+// CollectionSaved says that a collection, or what is in it by hand, changed.
+type CollectionSaved struct {
+	Collection id.Collection `json:"collection"`
+	Handle     string        `json:"handle"`
+}
+
+func (CollectionSaved) Topic() string { return "catalog.collection-saved" }
+func (e CollectionSaved) Key() string { return e.Collection.String() }
+func (e CollectionSaved) Tags() []string {
+	return []string{"collection:" + e.Collection.String(), "catalog"}
+}
+
+// CollectionDeleted says that a collection is gone.
+type CollectionDeleted struct {
+	Collection id.Collection `json:"collection"`
+	Handle     string        `json:"handle"`
+}
+
+func (CollectionDeleted) Topic() string { return "catalog.collection-deleted" }
+func (e CollectionDeleted) Key() string { return e.Collection.String() }
+func (e CollectionDeleted) Tags() []string {
+	return []string{"collection:" + e.Collection.String(), "catalog"}
+}
+
+var plain = bluemonday.StrictPolicy()
+
+func saved(p *Product) ProductSaved {
+	e := ProductSaved{Product: p.ID, Handle: p.Handle, Title: p.Title, Status: p.Status, Vendor: p.Vendor, Type: p.Type, Labels: p.Tags, Price: p.Variants[0].Price}
+	for _, v := range p.Variants {
+		if v.SKU != "" && len(e.SKUs) < 100 {
+			e.SKUs = append(e.SKUs, v.SKU)
+		}
+		e.Price = min(e.Price, v.Price)
+	}
+	for _, o := range p.Options {
+		e.Options = append(e.Options, o.Values[:min(len(o.Values), 50)]...)
+	}
+	text := p.DescriptionHTML
+	if len(text) > 8000 {
+		text = strings.ToValidUTF8(text[:8000], "")
+	}
+	text = strings.Join(strings.Fields(plain.Sanitize(strings.ReplaceAll(text, "<", " <"))), " ")
+	if len(text) > 4000 {
+		text = strings.ToValidUTF8(text[:4000], "")
+	}
+	e.Description = text
+	return e
+}
