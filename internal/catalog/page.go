@@ -270,6 +270,7 @@ type Sellable struct {
 	RequiresShipping bool
 	Active           bool // shoppers may see the product
 	Tracked          bool
+	Continue         bool  // goes on selling when there are none left
 	Sellable         bool  // at least one can be sold; as of this snapshot
 	Available        int64 // units; means something when tracked
 }
@@ -279,7 +280,7 @@ const sellablesAtOnce = 50
 var sellables = db.Q(fmt.Sprintf(`
 	SELECT v.id, v.product, p.handle, p.title, v.option1, v.option2, v.option3, v.sku, v.price, v.compare_at,
 		CASE WHEN v.image <> '' THEN v.image ELSE p.image END, p.alt, v.grams, v.shipped, p.status = 'active',
-		COALESCE(l.tracked, FALSE), l.variant IS NULL OR NOT l.tracked OR l.continue_ OR l.available > 0, COALESCE(l.available, 0)
+		COALESCE(l.tracked, FALSE), COALESCE(l.continue_, FALSE), l.variant IS NULL OR NOT l.tracked OR l.continue_ OR l.available > 0, COALESCE(l.available, 0)
 	FROM product_variant v JOIN product p ON p.shop = $1 AND p.id = v.product
 	LEFT JOIN stock_level l ON l.shop = $1 AND l.variant = v.id
 	WHERE v.shop = $1 AND v.id IN (%s)`, placeholders(2, sellablesAtOnce)))
@@ -307,7 +308,7 @@ func Sellables(ctx context.Context, r db.Reader, variants []id.Variant) (map[id.
 		var o [3]string
 		err := db.Each(ctx, r, sellables, func(s *Sellable) []any {
 			return []any{&s.Variant, &s.Product, &s.Handle, &s.Title, &o[0], &o[1], &o[2], &s.SKU, &s.Price, &s.CompareAt,
-				&s.Image, &s.ImageAlt, &s.WeightGrams, &s.RequiresShipping, &s.Active, &s.Tracked, &s.Sellable, &s.Available}
+				&s.Image, &s.ImageAlt, &s.WeightGrams, &s.RequiresShipping, &s.Active, &s.Tracked, &s.Continue, &s.Sellable, &s.Available}
 		}, func(s Sellable) error {
 			values := o[:]
 			for len(values) > 0 && values[len(values)-1] == "" {
