@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"html"
 	"strings"
 
 	"github.com/microcosm-cc/bluemonday"
@@ -64,7 +65,8 @@ func (e CollectionDeleted) Tags() []string {
 
 var plain = bluemonday.StrictPolicy()
 
-func saved(p *Product) ProductSaved {
+// Saved gives the event that says that p was saved.
+func Saved(p *Product) ProductSaved {
 	e := ProductSaved{Product: p.ID, Handle: p.Handle, Title: p.Title, Status: p.Status, Vendor: p.Vendor, Type: p.Type, Labels: p.Tags, Price: p.Variants[0].Price}
 	for _, v := range p.Variants {
 		if v.SKU != "" && len(e.SKUs) < 100 {
@@ -79,10 +81,15 @@ func saved(p *Product) ProductSaved {
 	if len(text) > 8000 {
 		text = strings.ToValidUTF8(text[:8000], "")
 	}
-	text = strings.Join(strings.Fields(plain.Sanitize(strings.ReplaceAll(text, "<", " <"))), " ")
+	text = Plain(text)
 	if len(text) > 4000 {
 		text = strings.ToValidUTF8(text[:4000], "")
 	}
 	e.Description = text
 	return e
+}
+
+// Plain gives the words of a rich description.
+func Plain(text string) string {
+	return html.UnescapeString(strings.Join(strings.Fields(plain.Sanitize(strings.ReplaceAll(text, "<", " <"))), " "))
 }

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"context"
+	"time"
 
 	"haat/internal/db"
 	"haat/internal/op"
@@ -57,3 +58,36 @@ type CollectionPageIn struct {
 	Handle string
 	Filter Filter
 }
+
+// ForMenu gives the first collections, for pages that have nothing else of
+// the catalogue.
+var ForMenu = op.Read[HomeIn, Shown[[]Tile]]{Name: "catalog.menu", Role: op.Shopper,
+	Run: func(ctx context.Context, r db.Reader, _ HomeIn) (out Shown[[]Tile], err error) {
+		if out.Shop, err = shop.Of(ctx, r); err != nil {
+			return out, err
+		}
+		out.Page, err = db.All(ctx, r, menuOnly, func(t *Tile) []any { return []any{&t.Collection, &t.Handle, &t.Title} })
+		return out, err
+	}}
+
+// SitemapEntry is a product or collection that search engines should know.
+type SitemapEntry struct {
+	Collection bool
+	Handle     string
+	UpdatedAt  time.Time
+}
+
+// ForSitemap lists collections and active products, the newest first.
+var ForSitemap = op.Read[HomeIn, []SitemapEntry]{Name: "catalog.sitemap", Role: op.Shopper,
+	Run: func(ctx context.Context, r db.Reader, _ HomeIn) ([]SitemapEntry, error) {
+		return db.All(ctx, r, sitemap, func(e *SitemapEntry) []any { return []any{&e.Collection, &e.Handle, &e.UpdatedAt} })
+	}}
+
+var (
+	menuOnly = db.Q(`SELECT c.id, c.handle, c.title FROM collection c WHERE c.shop = $1 ORDER BY c.position, c.id LIMIT 8`)
+	sitemap  = db.Q(`
+		SELECT TRUE AS first, c.handle, c.updated_at FROM collection c WHERE c.shop = $1
+		UNION ALL
+		SELECT FALSE, p.handle, p.updated_at FROM product p WHERE p.shop = $1 AND p.status = 'active'
+		ORDER BY 1 DESC, 3 DESC LIMIT 49000`)
+)

@@ -149,7 +149,7 @@ func write(ctx context.Context, tx *db.Tx, p *Product, old *Product) error {
 	if err := placeProduct(ctx, tx, p); err != nil {
 		return err
 	}
-	return event.Emit(ctx, tx, saved(p))
+	return event.Emit(ctx, tx, Saved(p))
 }
 
 // writeChildren writes options, images and tags, where they differ.

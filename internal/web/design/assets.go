@@ -8,7 +8,9 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"path"
+	"strconv"
 	"strings"
 )
 
@@ -139,4 +141,21 @@ func must[T any](v T, err error) T {
 		panic(fmt.Sprintf("design: %v", err))
 	}
 	return v
+}
+
+// Serve answers with the file, to be kept for ever.
+func (f *Asset) Serve(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Content-Type", f.Type)
+	h.Set("Cache-Control", "public, max-age=31536000, immutable")
+	h.Add("Vary", "Accept-Encoding")
+	body := f.Body
+	if len(f.Gzip) > 0 && strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+		h.Set("Content-Encoding", "gzip")
+		body = f.Gzip
+	}
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(body)
+	}
 }
