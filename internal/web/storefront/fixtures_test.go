@@ -212,7 +212,7 @@ func refused() Checkout {
 	return c
 }
 
-func order() Order {
+func placed() Order {
 	at := noon.Add(9 * time.Minute)
 	return Order{
 		Page: Page{Shop: usual(), Title: "Order 1042", NoIndex: true}, Number: "#1042", Heading: "Thank you, Meera", Text: "We have your order and will pack it once your payment is here.",
@@ -288,8 +288,8 @@ func pages() map[string]interface{ component } {
 	add("cart-empty", Cart{Page: Page{Shop: usual(), Title: "Your cart", NoIndex: true}, Popular: goods()[:4]})
 	add("checkout", checkout())
 	add("checkout-refused", refused())
-	add("order", order())
-	o := order()
+	add("order", placed())
+	o := placed()
 	o.UPI, o.Tracking, o.Cancelled, o.Text, o.Heading = nil, nil, true, "Nothing was charged.", "Your order was cancelled"
 	add("order-cancelled", o)
 	add("policy", Text{Page: Page{Shop: usual(), Title: "Returns", Canonical: PolicyPath("returns")}, Heading: "Returns", Plain: "Tell us within seven days and we take it back.\n\nSend it in the box it came in. We pay the way back when the mistake was ours."})

@@ -146,6 +146,18 @@ func TestARefusedCheckoutKeepsWhatWasTyped(t *testing.T) {
 	}
 }
 
+func TestAMerchantsLinksCannotRunScript(t *testing.T) {
+	o := placed()
+	o.Tracking.URL = "javascript:alert(1)"
+	h := home()
+	h.Sections[0].Href = "javascript:alert(1)"
+	for _, v := range []component{o, h} {
+		if strings.Contains(rendered(t, v), "javascript:") {
+			t.Error("a link runs script")
+		}
+	}
+}
+
 func TestSavingsAreTrue(t *testing.T) {
 	for _, c := range []struct {
 		now, was int64
