@@ -1,0 +1,217 @@
+// Package insight tells a merchant how the shop is doing.
+//
+// It listens to orders and keeps sums by the quarter of an hour in which they
+// were placed; a cancelled order is taken out where it was put in. The sums
+// are exact: recomputed from the orders they agree to the last paisa, since
+// each event changes them once, in the transaction that notes it. Days and
+// hours are those of the shop's own time zone.
+package insight
+
+import (
+	"context"
+	"embed"
+	"time"
+
+	"haat/internal/db"
+	"haat/internal/event"
+	"haat/internal/id"
+	"haat/internal/money"
+	"haat/internal/op"
+	"haat/internal/order"
+	"haat/internal/shop"
+)
+
+//go:embed schema/*.sql
+var schemaFiles embed.FS
+
+// Schema is the table of sums.
+var Schema = db.Schema("insight", schemaFiles)
+
+const slot = 15 * time.Minute
+
+var (
+	addSlot = db.Q(`
+		INSERT INTO insight_slot (shop, slot, orders, units, sales) VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (shop, slot) DO UPDATE SET orders = insight_slot.orders + excluded.orders, units = insight_slot.units + excluded.units,
+			sales = insight_slot.sales + excluded.sales`)
+	addLine = db.Q(`
+		INSERT INTO insight_line (shop, order_, product, slot, title, units, sales) VALUES ($1, $2, $3, $4, $5, $6, $7)
+		ON CONFLICT (shop, order_, product) DO UPDATE SET units = insight_line.units + excluded.units, sales = insight_line.sales + excluded.sales`)
+	dropLines = db.Q(`DELETE FROM insight_line WHERE shop = $1 AND order_ = $2`)
+	readSlots = db.Q(`SELECT slot, orders, units, sales FROM insight_slot WHERE shop = $1 AND slot >= $2 AND slot < $3 ORDER BY slot`)
+	topLines  = db.Q(`
+		SELECT product, MAX(title), SUM(units), SUM(sales) FROM insight_line WHERE shop = $1 AND slot >= $2
+		GROUP BY product ORDER BY 4 DESC, product LIMIT $3`).
+		Postgres(`
+		SELECT product, MAX(title), CAST(SUM(units) AS BIGINT), CAST(SUM(sales) AS BIGINT) FROM insight_line WHERE shop = $1 AND slot >= $2
+		GROUP BY product ORDER BY 4 DESC, product LIMIT $3`, "a sum of BIGINT is NUMERIC there")
+)
+
+// Subscribe keeps the sums.
+func Subscribe(b *event.Bus) {
+	event.On(b, "insight", func(ctx context.Context, tx *db.Tx, _ event.Meta, e order.OrderPlaced) error {
+		at := e.At.Truncate(slot)
+		if _, err := tx.Exec(ctx, addSlot, at, 1, e.Items, e.Total); err != nil {
+			return err
+		}
+		for _, l := range e.Lines {
+			if _, err := tx.Exec(ctx, addLine, e.Order, l.Product, at, l.Title, l.Quantity, l.Total); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	event.On(b, "insight", func(ctx context.Context, tx *db.Tx, _ event.Meta, e order.OrderCancelled) error {
+		if _, err := tx.Exec(ctx, addSlot, e.PlacedAt.Truncate(slot), -1, -e.Items, -e.Total); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, dropLines, e.Order)
+		return err
+	})
+}
+
+// Operations lists the room's operations.
+func Operations() []op.Operation { return []op.Operation{&Today, &Days, &Products} }
+
+var (
+	// Today is today's sales beside yesterday's and last week's.
+	Today = op.Read[TodayIn, Day]{Name: "insight.today", Route: "GET /insight/today", Role: op.Merchant,
+		Summary: "Today's sales, by the hour, with what they are compared to", Run: today}
+	// Days is sales by day.
+	Days = op.Read[DaysIn, op.List[DaySum]]{Name: "insight.days", Route: "GET /insight/days", Role: op.Merchant,
+		Summary: "Sales by day, the oldest first", Run: days}
+	// Products is what sold best.
+	Products = op.Read[DaysIn, op.List[ProductSum]]{Name: "insight.products", Route: "GET /insight/products", Role: op.Merchant,
+		Summary: "What sold best", Run: products}
+)
+
+// TodayIn asks for today.
+type TodayIn struct{}
+
+// DaysIn asks for the last so many days, today included.
+type DaysIn struct {
+	Days int `query:"days" minimum:"1" maximum:"366" default:"30"`
+}
+
+// Day is a day so far.
+type Day struct {
+	Date      string      `json:"date" doc:"In the shop's time zone" example:"2026-11-24"`
+	Orders    int64       `json:"orders"`
+	Units     int64       `json:"units"`
+	Sales     money.Money `json:"sales"`
+	LastWeek  money.Money `json:"last_week" doc:"Sales of the same weekday a week ago, until the same time"`
+	Yesterday money.Money `json:"yesterday" doc:"Sales of yesterday, until the same time"`
+	Hours     []int64     `json:"hours" nullable:"false" doc:"Sales of each hour of today, in minor units"`
+	Before    []int64     `json:"hours_yesterday" nullable:"false" doc:"Sales of each hour of yesterday, in minor units"`
+}
+
+// DaySum is one day.
+type DaySum struct {
+	Date   string      `json:"date"`
+	Orders int64       `json:"orders"`
+	Units  int64       `json:"units"`
+	Sales  money.Money `json:"sales"`
+}
+
+// ProductSum is what one product sold.
+type ProductSum struct {
+	Product id.Product  `json:"product_id"`
+	Title   string      `json:"title"`
+	Units   int64       `json:"units"`
+	Sales   money.Money `json:"sales"`
+}
+
+type sum struct {
+	at                   time.Time
+	orders, units, sales int64
+}
+
+func sums(ctx context.Context, r db.Reader, from, to time.Time) ([]sum, error) {
+	return db.All(ctx, r, readSlots, func(s *sum) []any { return []any{&s.at, &s.orders, &s.units, &s.sales} }, from, to)
+}
+
+// midnight is when the day of now, n days ago, began in the shop's zone.
+func midnight(now time.Time, n int) time.Time {
+	return time.Date(now.Year(), now.Month(), now.Day()-n, 0, 0, 0, 0, now.Location())
+}
+
+func settled(ctx context.Context, r db.Reader) (shop.Settings, time.Time, error) {
+	s, err := shop.Of(ctx, r)
+	if err != nil {
+		return s, time.Time{}, err
+	}
+	zone, err := time.LoadLocation(s.Timezone)
+	if err != nil {
+		zone = time.UTC
+	}
+	return s, r.Now().In(zone), nil
+}
+
+func today(ctx context.Context, r db.Reader, _ TodayIn) (d Day, err error) {
+	s, now, err := settled(ctx, r)
+	if err != nil {
+		return d, err
+	}
+	d = Day{Date: now.Format(time.DateOnly), Hours: make([]int64, 24), Before: make([]int64, 24)}
+	begin, yesterday := midnight(now, 0), midnight(now, 1)
+	week, weekUntil := midnight(now, 7), now.AddDate(0, 0, -7)
+	all, err := sums(ctx, r, week, now.Add(slot))
+	if err != nil {
+		return d, err
+	}
+	var last, before int64
+	for _, q := range all {
+		at := q.at.In(now.Location())
+		switch {
+		case !at.Before(begin):
+			d.Orders, d.Units, d.Sales.Amount = d.Orders+q.orders, d.Units+q.units, d.Sales.Amount+q.sales
+			d.Hours[at.Hour()] += q.sales
+		case !at.Before(yesterday):
+			d.Before[at.Hour()] += q.sales
+			if at.Before(now.AddDate(0, 0, -1)) {
+				before += q.sales
+			}
+		case at.Before(weekUntil):
+			last += q.sales
+		}
+	}
+	d.Sales.Currency, d.LastWeek, d.Yesterday = s.Currency, money.Money{Amount: last, Currency: s.Currency}, money.Money{Amount: before, Currency: s.Currency}
+	return d, nil
+}
+
+func days(ctx context.Context, r db.Reader, in DaysIn) (out op.List[DaySum], err error) {
+	s, now, err := settled(ctx, r)
+	if err != nil {
+		return out, err
+	}
+	n := max(1, min(in.Days, 366))
+	out.Items = make([]DaySum, n)
+	at := map[string]*DaySum{}
+	for i := range n {
+		d := &out.Items[i]
+		d.Date, d.Sales.Currency = midnight(now, n-1-i).Format(time.DateOnly), s.Currency
+		at[d.Date] = d
+	}
+	all, err := sums(ctx, r, midnight(now, n-1), now.Add(slot))
+	for _, q := range all {
+		if d := at[q.at.In(now.Location()).Format(time.DateOnly)]; d != nil {
+			d.Orders, d.Units, d.Sales.Amount = d.Orders+q.orders, d.Units+q.units, d.Sales.Amount+q.sales
+		}
+	}
+	return out, err
+}
+
+func products(ctx context.Context, r db.Reader, in DaysIn) (out op.List[ProductSum], err error) {
+	s, now, err := settled(ctx, r)
+	if err != nil {
+		return out, err
+	}
+	out.Items, err = db.All(ctx, r, topLines, func(p *ProductSum) []any {
+		p.Sales.Currency = s.Currency
+		return []any{&p.Product, &p.Title, &p.Units, &p.Sales.Amount}
+	}, midnight(now, max(1, in.Days)-1), 20)
+	if out.Items == nil {
+		out.Items = []ProductSum{}
+	}
+	return out, err
+}
