@@ -199,3 +199,28 @@ func TestShortNamesEveryVariantAndTakesNothing(t *testing.T) {
 		wantClean(t, room)
 	})
 }
+
+// TestStatementsOfASale counts what a sale costs while its row is locked.
+func TestStatementsOfASale(t *testing.T) {
+	fleettest.EachFleet(t, schemas, nil, func(t *testing.T, f *fleet.Fleet) {
+		room := fleettest.NewShop(t, f, "test")
+		a, free := counted(newProduct(), 3), stock.Setting{Variant: newVariant(), Product: newProduct()}
+		put(t, room, a, free)
+		for _, c := range []struct {
+			name string
+			line stock.Line
+			want int64
+		}{
+			{"a sale", stock.Line{a.Variant, 1}, 2},
+			{"a sale of the last", stock.Line{a.Variant, 2}, 3},
+			{"a sale of what is not tracked", stock.Line{free.Variant, 1}, 2},
+		} {
+			shard := f.Shard(room.Shard())
+			before := shard.Statements()
+			must(t, room, sell(newOrder(), c.line))
+			if n := shard.Statements() - before; n != c.want {
+				t.Errorf("%s takes %d statements, want %d", c.name, n, c.want)
+			}
+		}
+	})
+}
