@@ -111,6 +111,19 @@ func Once[Out any](ctx context.Context, room *fleet.Room, by By, fn func(*db.Tx)
 	return out, err
 }
 
+// Content gives By for an input that is not an In, such as a file: an
+// Idempotency-Key is compared by the operation's name and the content.
+func (b By) Content(name string, content []byte) By {
+	b.hash = digest(name, content)
+	return b
+}
+
+// Audit records what a merchant did by an operation that reads its body
+// itself; others are recorded by their declaration.
+func Audit(ctx context.Context, tx *db.Tx, name string, by Caller, input string) error {
+	return audit(ctx, tx, Merchant, name, by, input)
+}
+
 // Answered gives the answer kept under the caller's Idempotency-Key, before a
 // flow does anything that cannot be taken back; false if there is none.
 func Answered[Out any](ctx context.Context, r db.Reader, by By) (out Out, found bool, err error) {
@@ -177,3 +190,7 @@ func ReadActivity(ctx context.Context, r db.Reader, limit int) ([]Activity, erro
 		return []any{&a.ID, &a.At, &a.Operation, &a.Account, &a.Input}
 	}, limit)
 }
+
+// Content makes the By of an operation whose input is a file: the file's
+// digest is what an Idempotency-Key is compared by.
+func Content(c Caller, name string, sum []byte) By { return By{Caller: c, hash: digest(name, sum)} }

@@ -111,4 +111,5 @@ type Item struct {
 	Draft  *Draft // nil if it was skipped, or if the errors belong to no product
 	Errors []RowError
 	More   int // errors beyond the first 200
+	Rows   int // rows of the file that it took
 }

@@ -38,6 +38,8 @@ type Reader struct {
 	pending *row
 	cur     *product
 	ordinal int
+	taken   int // rows read, the header aside
+	given   int // rows that Items have accounted for
 	seed    maphash.Seed
 	seen    map[uint64]struct{} // handles given
 	err     error
@@ -73,7 +75,9 @@ func NewReader(in io.Reader, o Options) (*Reader, error) {
 	if err := r.readHeader(head); err != nil {
 		return nil, err
 	}
-	switch first, err := r.rows.next(); {
+	first, err := r.rows.next()
+	r.taken++
+	switch {
 	case err == io.EOF:
 		return nil, notCSV("The file has column names but no products.")
 	case errors.As(err, &bad):
@@ -158,6 +162,18 @@ func (r *Reader) Extra() []string {
 // Next gives the next product, and io.EOF after the last. Its other errors are
 // those of the reader below, and final.
 func (r *Reader) Next() (Item, error) {
+	it, err := r.next()
+	if err == nil {
+		it.Rows = r.taken - r.given
+		if r.pending != nil {
+			it.Rows--
+		}
+		r.given += it.Rows
+	}
+	return it, err
+}
+
+func (r *Reader) next() (Item, error) {
 	if r.err != nil {
 		return Item{}, r.err
 	}
@@ -256,7 +272,33 @@ func (r *Reader) take() (row, error) {
 		r.pending = nil
 		return *w, nil
 	}
-	return r.rows.next()
+	w, err := r.rows.next()
+	if err != io.EOF {
+		r.taken++
+	}
+	return w, err
+}
+
+// CountRows counts the rows of a file, the header aside, as the Rows of all
+// Items of a Reader add up to.
+func CountRows(in io.Reader) (int, error) {
+	text, err := decode(in)
+	if err != nil {
+		return 0, err
+	}
+	rows := newRows(text)
+	for n := -1; ; n++ {
+		w, err := rows.next()
+		var bad RowError
+		switch {
+		case err == io.EOF:
+			return max(n, 0), nil
+		case err != nil && !errors.As(err, &bad):
+			return 0, err
+		case n < 0:
+			rows.width = len(w.cells)
+		}
+	}
 }
 
 // name gives a field's header as the file has it.

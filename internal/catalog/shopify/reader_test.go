@@ -427,3 +427,40 @@ func TestSlug(t *testing.T) {
 		}
 	}
 }
+
+func TestRowsAddUp(t *testing.T) {
+	files := []string{
+		"Title,Handle,Price\nA,a,1\n\n,a,\n,a,2\nB,b,3\nA,a,4\n,,\n",
+		"Title,Handle,Price\n\"bro\"ken,x,1\nB,b,3\n\"bro\"ken,x,1\n,b,\nC,c,9\n",
+		"Title,Handle,Price\nA,a,1",
+		"Title,Title,Handle\nA,,a\n,,\n-,,-\n",
+	}
+	for _, name := range []string{"testdata/current.csv", "testdata/legacy.csv"} {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, string(b))
+	}
+	for _, text := range files {
+		r, err := NewReader(strings.NewReader(text), Options{Currency: "INR"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum := 0
+		for {
+			it, err := r.Next()
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			sum += it.Rows
+		}
+		n, err := CountRows(strings.NewReader(text))
+		if err != nil || n != sum || n == 0 {
+			t.Errorf("%.60q: items have %d rows, the file %d (%v)", text, sum, n, err)
+		}
+	}
+}
