@@ -8,10 +8,12 @@ import (
 	"strings"
 	"time"
 
+	"haat/internal/customer"
 	"haat/internal/db"
 	"haat/internal/event"
 	"haat/internal/fault"
 	"haat/internal/id"
+	"haat/internal/pay"
 	"haat/internal/stock"
 )
 
@@ -165,6 +167,12 @@ func callOff(ctx context.Context, tx *db.Tx, name string, by id.Account, reason 
 			}
 			o.CancelReason = reason
 		}
+		if _, err := pay.Void(ctx, tx, o.ID); err != nil {
+			return err
+		}
+		if err := customer.Cancelled(ctx, tx, o.Customer, o.Total.Amount); err != nil {
+			return err
+		}
 		if err := event.Emit(ctx, tx, OrderCancelled{o.change(tx.Now()), reason, expired, o.placedLines()}); err != nil {
 			return err
 		}
@@ -188,6 +196,9 @@ func (o *Order) stockLines() []stock.Line {
 
 func markPaid(ctx context.Context, tx *db.Tx, in OrderIn) (Order, error) {
 	return act(ctx, tx, in.Order, ActPay, in.Caller.Account, "", func(o *Order, _ state) error {
+		if _, err := pay.MarkPaid(ctx, tx, o.ID); err != nil {
+			return err
+		}
 		if err := event.Emit(ctx, tx, OrderPaid{o.change(tx.Now())}); err != nil {
 			return err
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"haat/internal/catalog"
@@ -258,21 +259,50 @@ func getCart(ctx context.Context, r db.Reader, in CartIn) (Cart, error) {
 	if err != nil {
 		return Cart{}, err
 	}
-	c, found, err := db.One(ctx, r, readCart, (*storedCart).scan, cart, r.Now().Add(-CartAge))
-	if err != nil {
-		return Cart{}, err
-	}
-	if !found {
-		return Cart{}, noCart()
-	}
-	if c.items, err = db.All(ctx, r, cartLines, (*item).scan, cart); err != nil {
-		return Cart{}, err
-	}
-	goods, err := sellables(ctx, r, c.items)
+	c, goods, err := fetch(ctx, r, cart)
 	if err != nil {
 		return Cart{}, err
 	}
 	return priced(ctx, r, c, goods)
+}
+
+// fetch reads a cart and what is in it, in one statement.
+func fetch(ctx context.Context, r db.Reader, cart id.Cart) (c storedCart, goods map[id.Variant]catalog.Sellable, err error) {
+	type row struct {
+		storedCart
+		item
+		catalog.Sellable
+		options [3]string
+	}
+	goods = map[id.Variant]catalog.Sellable{}
+	found := false
+	err = db.Each(ctx, r, readCart, func(w *row) []any {
+		g := &w.Sellable
+		return slices.Concat(w.storedCart.scan(), w.item.scan(), []any{
+			&g.Product, &g.Handle, &g.Title, &w.options[0], &w.options[1], &w.options[2], &g.SKU, &g.Price, &g.CompareAt,
+			&g.Image, &g.ImageAlt, &g.WeightGrams, &g.RequiresShipping, &g.Active, &g.Tracked, &g.Continue, &g.Available,
+		})
+	}, func(w row) error {
+		if !found {
+			c, found = w.storedCart, true
+		}
+		if w.variant.Zero() { // an empty cart
+			return nil
+		}
+		w.pointer = fmt.Sprintf("/lines/%d", len(c.items))
+		c.items = append(c.items, w.item)
+		if g := w.Sellable; !g.Product.Zero() {
+			g.Variant = w.variant
+			g.Sellable = !g.Tracked || g.Continue || g.Available > 0
+			g.VariantTitle = strings.Join(slices.DeleteFunc(w.options[:], func(s string) bool { return s == "" }), " / ")
+			goods[w.variant] = g
+		}
+		return nil
+	}, cart, r.Now().Add(-CartAge))
+	if err == nil && !found {
+		err = noCart()
+	}
+	return c, goods, err
 }
 
 // storedCart is a cart's row and its lines.

@@ -111,14 +111,9 @@ func TestFromPlacedToFulfilled(t *testing.T) {
 	stands(t, func(s *stand) {
 		ctx := t.Context()
 		v := s.product("Mug", 449_00, 3)
-		before := s.f.Shard(s.room.Shard()).Statements()
 		placed, err := s.place(wants(v, 2), "")
 		if err != nil {
 			t.Fatal(err)
-		}
-		// The tick and the outbox are not counted; everything else is.
-		if n := s.f.Shard(s.room.Shard()).Statements() - before; n > 12 {
-			t.Errorf("an order took %d statements", n)
 		}
 		if placed.Number != 1001 || placed.Total.Amount != 898_00 || placed.Delivery.Amount != 0 || len(placed.Token) < 20 || placed.Payment.Status != order.PaymentPending {
 			t.Errorf("placed %+v", placed)

@@ -2,11 +2,14 @@ package order
 
 import (
 	"context"
+	"strings"
 
+	"haat/internal/catalog"
 	"haat/internal/db"
 	"haat/internal/fleet"
 	"haat/internal/money"
 	"haat/internal/op"
+	"haat/internal/shop"
 )
 
 // Operations lists what may be asked of this room.
@@ -44,6 +47,27 @@ var (
 		Summary: "How an order stands, for its shopper", Run: follow,
 	}
 )
+
+// What the storefront's pages show, with the shop's settings, which cost no
+// statement. They have no route of their own.
+var (
+	ForCart = op.Read[CartIn, catalog.Shown[Cart]]{
+		Name: "order.cart-page", Role: op.Shopper, Fresh: fleet.Newest, Run: forPage(getCart),
+	}
+	ForStatus = op.Read[FollowIn, catalog.Shown[Receipt]]{
+		Name: "order.status-page", Role: op.Shopper, Fresh: fleet.Newest, Run: forPage(follow),
+	}
+)
+
+func forPage[In, Out any](run func(context.Context, db.Reader, In) (Out, error)) func(context.Context, db.Reader, In) (catalog.Shown[Out], error) {
+	return func(ctx context.Context, r db.Reader, in In) (out catalog.Shown[Out], err error) {
+		if out.Shop, err = shop.Of(ctx, r); err != nil {
+			return out, err
+		}
+		out.Page, err = run(ctx, r, in)
+		return out, err
+	}
+}
 
 // Merchants' operations.
 var (
@@ -121,6 +145,24 @@ type PlaceIn struct {
 	Body PlaceBody
 }
 
+// Person is whom orders are limited by: the phone's last digits, however it is
+// written, else the e-mail address.
+func (in PlaceIn) Person() string {
+	if in.Body.Contact == nil {
+		return ""
+	}
+	digits := strings.Map(func(r rune) rune {
+		if r < '0' || r > '9' {
+			return -1
+		}
+		return r
+	}, in.Body.Contact.Phone)
+	if digits == "" {
+		return strings.ToLower(strings.TrimSpace(in.Body.Contact.Email))
+	}
+	return digits[max(0, len(digits)-9):]
+}
+
 // PlaceBody is the body of PlaceIn.
 type PlaceBody struct {
 	Cart            string       `json:"cart_id,omitempty" maxLength:"64" doc:"The cart to be ordered; contact and address may then be those of the cart"`
@@ -128,6 +170,7 @@ type PlaceBody struct {
 	Contact         *Contact     `json:"contact,omitempty"`
 	ShippingAddress *Address     `json:"shipping_address,omitempty"`
 	Payment         Method       `json:"payment" enum:"cod,upi"`
+	Note            string       `json:"note,omitempty" maxLength:"500" doc:"A word to the merchant"`
 	ExpectedTotal   *money.Money `json:"expected_total,omitempty" doc:"The total that the shopper has seen; another one is refused with 409 price-changed"`
 }
 

@@ -102,6 +102,8 @@ type Order struct {
 	CancelledAt     *time.Time  `json:"cancelled_at,omitempty"`
 	Timeline        []Entry     `json:"timeline" nullable:"false" doc:"Oldest first"`
 	Actions         []Action    `json:"actions" nullable:"false" doc:"What may be done now"`
+
+	note string // the shopper's, on its way into the timeline
 }
 
 // Entry is a row of an order's timeline.

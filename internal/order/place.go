@@ -10,12 +10,14 @@ import (
 	"strings"
 	"time"
 
+	"haat/internal/catalog"
 	"haat/internal/customer"
 	"haat/internal/db"
 	"haat/internal/event"
 	"haat/internal/fault"
 	"haat/internal/id"
 	"haat/internal/money"
+	"haat/internal/pay"
 	"haat/internal/shop"
 	"haat/internal/stock"
 )
@@ -43,14 +45,14 @@ func place(ctx context.Context, tx *db.Tx, in PlaceIn) (Placed, error) {
 		Payment: Payment{Method: b.Payment, Status: PaymentPending}}
 	o.StatusURL = statusURL(o.Token)
 
-	items, err := ordered(ctx, tx, &b, o.Token)
+	items, goods, err := ordered(ctx, tx, &b, o.Token)
 	if err != nil {
 		return Placed{}, err
 	}
 	if err := o.address(b, settings); err != nil {
 		return Placed{}, err
 	}
-	if err := o.price(ctx, tx, items, settings); err != nil {
+	if err := o.price(items, goods, settings); err != nil {
 		return Placed{}, err
 	}
 	if want := b.ExpectedTotal; want != nil && *want != o.Total {
@@ -70,7 +72,10 @@ func place(ctx context.Context, tx *db.Tx, in PlaceIn) (Placed, error) {
 	if _, err := tx.Exec(ctx, insertBody, o.ID, lines, address); err != nil {
 		return Placed{}, err
 	}
-	if err := o.enter(ctx, tx, KindPlaced, id.Account{}, ""); err != nil {
+	if err := o.enter(ctx, tx, KindPlaced, id.Account{}, o.note); err != nil {
+		return Placed{}, err
+	}
+	if _, err := pay.Open(ctx, tx, o.ID, b.Payment, o.Total.Amount); err != nil {
 		return Placed{}, err
 	}
 	if err := o.take(ctx, tx, items, settings); err != nil {
@@ -89,47 +94,44 @@ func place(ctx context.Context, tx *db.Tx, in PlaceIn) (Placed, error) {
 	return Placed{ID: o.ID, Receipt: receipt}, err
 }
 
-// ordered gives what is to be ordered: the lines of the request, or those of
-// a cart, which is closed with the order's token and lends the request its
-// contact and address where it has none.
-func ordered(ctx context.Context, tx *db.Tx, b *PlaceBody, token string) ([]item, error) {
+// ordered gives what is to be ordered and what it is now: the lines of the
+// request, or those of a cart, which is closed with the order's token and
+// lends the request its contact and address where it has none.
+func ordered(ctx context.Context, tx *db.Tx, b *PlaceBody, token string) (items []item, goods map[id.Variant]catalog.Sellable, err error) {
 	switch {
 	case b.Cart == "" && len(b.Lines) == 0:
-		return nil, fault.Invalid("/lines", "There is nothing to order: give cart_id or lines.")
+		return nil, nil, fault.Invalid("/lines", "There is nothing to order: give cart_id or lines.")
 	case b.Cart != "" && len(b.Lines) > 0:
-		return nil, fault.Invalid("/lines", "Give cart_id or lines, not both.")
+		return nil, nil, fault.Invalid("/lines", "Give cart_id or lines, not both.")
 	case b.Cart == "":
-		return read(b.Lines, 1)
+		if items, err = read(b.Lines, 1); err != nil {
+			return nil, nil, err
+		}
+		if goods, err = sellables(ctx, tx, items); err != nil {
+			return nil, nil, err
+		}
+		return items, goods, mayEnter(items, goods)
 	}
 	cart, err := parseCart(b.Cart)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	old := tx.Now().Add(-CartAge)
-	c, found, err := db.One(ctx, tx, closeCart, (*storedCart).scan, cart, token, tx.Now(), old)
+	closed, err := tx.Exec(ctx, closeCart, cart, token, tx.Now(), tx.Now().Add(-CartAge))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if !found {
-		c, found, err = db.One(ctx, tx, readCart, (*storedCart).scan, cart, old)
-		if err == nil && found {
-			err = cartOrdered(c.token)
-		}
-		return nil, cmp.Or(err, noCart())
+	c, goods, err := fetch(ctx, tx, cart)
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case closed == 0:
+		return nil, nil, cartOrdered(c.token)
+	case len(c.items) == 0:
+		return nil, nil, fault.Invalid("/cart_id", "This cart is empty.")
 	}
 	contact, address, err := c.said()
-	if err != nil {
-		return nil, err
-	}
 	b.Contact, b.ShippingAddress = cmp.Or(b.Contact, contact), cmp.Or(b.ShippingAddress, address)
-	items, err := db.All(ctx, tx, cartLines, (*item).scan, cart)
-	if err == nil && len(items) == 0 {
-		err = fault.Invalid("/cart_id", "This cart is empty.")
-	}
-	for n := range items {
-		items[n].pointer = fmt.Sprintf("/lines/%d", n)
-	}
-	return items, err
+	return c.items, goods, err
 }
 
 // address fills in whom the order belongs to, where it goes and how it is
@@ -142,30 +144,24 @@ func (o *Order) address(b PlaceBody, settings shop.Settings) error {
 	}
 	o.Contact = contact.normalised(settings.Country, true, &f)
 	o.ShippingAddress = normalisedAddress(*address, o.Contact.Name, settings.Country, true, &f)
-	switch {
-	case o.Payment.Method == CashOnDelivery && !settings.COD:
-		f.add("/payment", "This shop does not take cash on delivery.")
-	case o.Payment.Method == UPI && settings.UPI.VPA == "":
-		f.add("/payment", "This shop does not take UPI payments.")
-	case o.Payment.Method != CashOnDelivery && o.Payment.Method != UPI:
-		f.add("/payment", "Choose how to pay: cod or upi.")
+	offer := pay.Config{COD: settings.COD, VPA: settings.UPI.VPA, Payee: payee(settings), Currency: settings.Currency}
+	if _, err := pay.Choose(offer, string(b.Payment)); err != nil {
+		f.add("/payment", "%s", fault.Of(err).Message)
+	}
+	if o.note = strings.TrimSpace(b.Note); tooLong(o.note, 500) {
+		f.add("/note", "A note has 500 characters at most.")
 	}
 	return f.err()
 }
 
 // price fills in lines and totals from the catalogue as it is now.
-func (o *Order) price(ctx context.Context, tx *db.Tx, items []item, settings shop.Settings) error {
-	goods, err := sellables(ctx, tx, items)
-	if err != nil {
-		return err
-	}
-	if err := mayEnter(items, goods); err != nil {
-		return err
-	}
+func (o *Order) price(items []item, goods map[id.Variant]catalog.Sellable, settings shop.Settings) error {
 	var short []fault.Field
 	for _, i := range items {
 		g := goods[i.variant]
-		if _, most := problem(g, i.quantity); most < i.quantity {
+		if why, most := problem(g, i.quantity); why == Gone {
+			short = append(short, fault.Field{Pointer: i.pointer, Message: cmp.Or(g.Title, "An item") + " is no longer sold."})
+		} else if why != "" {
 			short = append(short, shortage(i.pointer, g.Title, most))
 		}
 		o.Items += i.quantity

@@ -2,6 +2,7 @@ package order
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -11,6 +12,7 @@ import (
 
 	"haat/internal/db"
 	"haat/internal/fault"
+	"haat/internal/fleet"
 	"haat/internal/id"
 	"haat/internal/money"
 	"haat/internal/op"
@@ -299,4 +301,27 @@ func CountByState(ctx context.Context, r db.Reader) (Counts, error) {
 	})
 	c.Open = c.Placed + c.Accepted
 	return c, err
+}
+
+// Activity says how busy a shop is.
+type Activity struct {
+	All  int64 // orders ever placed
+	Day  int64 // in the 24 hours before
+	Week int64 // in the seven days before
+}
+
+// ReadActivity counts a shop's orders up to now, for the operator.
+func ReadActivity(ctx context.Context, room *fleet.Room, now time.Time) (a Activity, err error) {
+	err = room.View(ctx, fleet.AnyAge, func(r db.Reader) error {
+		a, _, err = db.One(ctx, r, countSince, func(a *Activity) []any { return []any{&a.Day, &a.Week, &a.All} },
+			firstID(now.Add(-24*time.Hour)), firstID(now.Add(-7*24*time.Hour)))
+		return err
+	})
+	return a, err
+}
+
+// firstID sorts before the ids of the orders that were placed from t on.
+func firstID(t time.Time) (o id.Order) {
+	binary.BigEndian.PutUint64(o[:], uint64(t.UnixMilli())<<16)
+	return o
 }

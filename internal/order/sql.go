@@ -21,9 +21,25 @@ var (
 		RETURNING id, updated_at, contact, address, token`)
 	closeCart = db.Q(`
 		UPDATE order_cart SET token = $3, updated_at = $4
-		WHERE shop = $1 AND id = $2 AND token = '' AND updated_at > $5
-		RETURNING id, updated_at, contact, address, token`)
-	readCart  = db.Q(`SELECT id, updated_at, contact, address, token FROM order_cart WHERE shop = $1 AND id = $2 AND updated_at > $3`)
+		WHERE shop = $1 AND id = $2 AND token = '' AND updated_at > $5`)
+	// readCart reads a cart with its lines and what each of them is now, in one
+	// statement, because a page has no more.
+	readCart = db.Q(`
+		SELECT c.id, c.updated_at, c.contact, c.address, c.token,
+			l.variant, COALESCE(l.quantity, 0), COALESCE(l.position, 0),
+			v.product, COALESCE(p.handle, ''), COALESCE(p.title, ''),
+			COALESCE(v.option1, ''), COALESCE(v.option2, ''), COALESCE(v.option3, ''), COALESCE(v.sku, ''),
+			COALESCE(v.price, 0), COALESCE(v.compare_at, 0),
+			COALESCE(CASE WHEN v.image <> '' THEN v.image ELSE p.image END, ''), COALESCE(p.alt, ''),
+			COALESCE(v.grams, 0), COALESCE(v.shipped, FALSE), COALESCE(p.status = 'active', FALSE),
+			COALESCE(s.tracked, FALSE), COALESCE(s.continue_, FALSE), COALESCE(s.available, 0)
+		FROM order_cart c
+		LEFT JOIN order_cart_line l ON l.shop = $1 AND l.cart = c.id
+		LEFT JOIN product_variant v ON v.shop = $1 AND v.id = l.variant
+		LEFT JOIN product p ON p.shop = $1 AND p.id = v.product
+		LEFT JOIN stock_level s ON s.shop = $1 AND s.variant = l.variant
+		WHERE c.shop = $1 AND c.id = $2 AND c.updated_at > $3
+		ORDER BY l.position, l.variant`)
 	cartLines = db.Q(`SELECT variant, quantity, position FROM order_cart_line WHERE shop = $1 AND cart = $2 ORDER BY position, variant`)
 	putLine   = db.Q(`
 		INSERT INTO order_cart_line (shop, cart, variant, position, quantity) VALUES ($1, $2, $3, $4, $5)
@@ -35,6 +51,10 @@ var (
 	dropOldCarts = db.Q(`
 		DELETE FROM order_cart WHERE shop = $1 AND id IN (
 			SELECT id FROM order_cart WHERE shop = $1 AND updated_at <= $2 ORDER BY updated_at, id LIMIT 200)`)
+
+	// OldCarts finds the shops with carts to be forgotten at $1, and how many:
+	// those that SweepCarts is for. The number is CartAge in microseconds.
+	OldCarts = db.Across(`SELECT shop, COUNT(*) FROM order_cart WHERE updated_at <= $1 - 2592000000000 GROUP BY shop`)
 )
 
 // Orders.
@@ -98,4 +118,11 @@ var (
 		UNION ALL SELECT 'pending', COUNT(*) FROM orders WHERE shop = $1 AND payment = 'pending'
 		UNION ALL SELECT 'refund-due', COUNT(*) FROM orders WHERE shop = $1 AND payment = 'refund-due'
 		UNION ALL SELECT 'all', last - 1000 FROM order_counter WHERE shop = $1`)
+
+	// countSince counts by the ids, which sort by time.
+	countSince = db.Q(`
+		SELECT
+			(SELECT COUNT(*) FROM orders WHERE shop = $1 AND id >= $2),
+			(SELECT COUNT(*) FROM orders WHERE shop = $1 AND id >= $3),
+			COALESCE((SELECT last - 1000 FROM order_counter WHERE shop = $1), 0)`)
 )

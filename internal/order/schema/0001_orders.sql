@@ -74,7 +74,7 @@ CREATE TABLE order_cart (
 	token      TEXT   NOT NULL,
 	PRIMARY KEY (shop, id)
 );
-CREATE INDEX order_cart_age ON order_cart (shop, updated_at);
+CREATE INDEX order_cart_age ON order_cart (updated_at, shop);
 
 -- narrow
 CREATE TABLE order_cart_line (
