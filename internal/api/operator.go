@@ -47,7 +47,6 @@ type ShopSummary struct {
 	Created    time.Time `json:"created_at"`
 	Products   int64     `json:"products"`
 	Orders     int64     `json:"orders"`
-	Customers  int64     `json:"customers"`
 	Today      int64     `json:"orders_today"`
 	Week       int64     `json:"orders_week"`
 	Writes     int64     `json:"writes"` // n of the shop's clock

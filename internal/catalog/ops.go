@@ -22,6 +22,7 @@ func Operations() []op.Operation {
 	return []op.Operation{
 		&ShopProducts, &ShopProduct, &ShopCollections, &ShopCollection,
 		&ListProducts, &GetProduct, &CreateProduct, &UpdateProduct, &DeleteProduct, &SetPrice, &BulkEdit, &ListVariants,
+		&GetImport, &ListImports,
 		&ListCollections, &GetCollection, &CreateCollection, &UpdateCollection, &RemoveCollection,
 	}
 }
