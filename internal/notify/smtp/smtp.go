@@ -24,10 +24,11 @@ import (
 // Config says which server and as whom.
 type Config struct {
 	Host           string
-	Port           int    // 0 means 587
-	User, Password string // without User nobody signs in
-	From           string // the address mails come from, with or without a name
-	TLS            *tls.Config
+	Port           int         // 0 means 587
+	User, Password string      // without User nobody signs in
+	From           string      // the address mails come from, with or without a name
+	Implicit       bool        // TLS from the first byte; always so on port 465
+	TLS            *tls.Config // nil: the system's authorities
 }
 
 // Sender sends mails, each over a connection of its own.
@@ -42,33 +43,47 @@ func New(c Config) (*Sender, error) {
 	if c.Port == 0 {
 		c.Port = 587
 	}
+	if c.TLS == nil {
+		c.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	if c.TLS = c.TLS.Clone(); c.TLS.ServerName == "" {
+		c.TLS.ServerName = c.Host
+	}
 	from, err := mail.ParseAddress(c.From)
 	if err != nil {
 		return nil, fmt.Errorf("the sender of mails, %q: %w", c.From, err)
 	}
 	s := &Sender{config: c, from: from, domain: from.Address[strings.LastIndexByte(from.Address, '@')+1:]}
-	if _, err := s.client(); err != nil {
+	if _, err := s.client(s.dial); err != nil {
 		return nil, fmt.Errorf("mail server %s: %w", c.Host, err)
 	}
 	return s, nil
 }
 
-func (s *Sender) client() (*gomail.Client, error) {
+func (s *Sender) client(dial gomail.DialContextFunc) (*gomail.Client, error) {
 	c := s.config
-	options := []gomail.Option{gomail.WithPort(c.Port), gomail.WithTimeout(15 * time.Second), gomail.WithTLSPolicy(gomail.TLSMandatory)}
-	if c.TLS != nil {
-		options = append(options, gomail.WithTLSConfig(c.TLS))
+	options := []gomail.Option{
+		gomail.WithPort(c.Port), gomail.WithTimeout(15 * time.Second), gomail.WithTLSPolicy(gomail.TLSMandatory), gomail.WithDialContextFunc(dial),
+		gomail.WithTLSConfig(c.TLS),
 	}
-	switch {
-	case c.Port == 465:
-		options = append(options, gomail.WithSSL())
-	case local(c.Host):
+	if s.implicit() || local(c.Host) {
 		options = append(options, gomail.WithTLSPolicy(gomail.TLSOpportunistic))
 	}
 	if c.User != "" {
 		options = append(options, gomail.WithSMTPAuth(gomail.SMTPAuthAutoDiscover), gomail.WithUsername(c.User), gomail.WithPassword(c.Password))
 	}
 	return gomail.NewClient(c.Host, options...)
+}
+
+func (s *Sender) implicit() bool { return s.config.Implicit || s.config.Port == 465 }
+
+func (s *Sender) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	if s.implicit() {
+		d := tls.Dialer{Config: s.config.TLS}
+		return d.DialContext(ctx, network, address)
+	}
+	var d net.Dialer
+	return d.DialContext(ctx, network, address)
 }
 
 func local(host string) bool {
@@ -85,7 +100,17 @@ func (s *Sender) Send(ctx context.Context, m notify.Message) error {
 	if err != nil {
 		return notify.Refused(err)
 	}
-	client, err := s.client()
+	// The library heeds ctx only while it connects, and leaves some connections
+	// open that it could not use: so ours end with ctx, and ctx with us.
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	client, err := s.client(func(dialing context.Context, network, address string) (net.Conn, error) {
+		conn, err := s.dial(dialing, network, address)
+		if err == nil {
+			context.AfterFunc(ctx, func() { _ = conn.Close() })
+		}
+		return conn, err
+	})
 	if err != nil {
 		return err
 	}
