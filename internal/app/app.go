@@ -143,6 +143,9 @@ func (a *App) Close() error {
 	if a.fetcher != nil {
 		a.fetcher.Close()
 	}
+	if a.importer != nil {
+		errs = append(errs, a.importer.Close())
+	}
 	if a.disk != nil {
 		errs = append(errs, a.disk.Close())
 	}

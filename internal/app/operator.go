@@ -10,11 +10,11 @@ import (
 
 	"haat/internal/api"
 	"haat/internal/catalog"
-	"haat/internal/customer"
 	"haat/internal/event"
 	"haat/internal/fault"
 	"haat/internal/fleet"
 	"haat/internal/id"
+	"haat/internal/insight"
 	"haat/internal/op"
 	"haat/internal/order"
 )
@@ -77,14 +77,19 @@ func (a *App) summary(ctx context.Context, e fleet.Entry) (s api.ShopSummary, er
 	if s.Products, err = catalog.CountProducts(ctx, room); err != nil {
 		return s, err
 	}
-	if s.Customers, err = customer.Count(ctx, room); err != nil {
-		return s, err
-	}
-	activity, err := order.ReadActivity(ctx, room, time.Now())
+	by := op.Caller{Account: id.Account{1}, Shop: e.Shop} // the operator looks in
+	counts, err := order.CountOrders.Do(ctx, room, by, op.Empty{})
 	if err != nil {
 		return s, err
 	}
-	s.Orders, s.Today, s.Week = activity.All, activity.Day, activity.Week
+	days, err := insight.Days.Do(ctx, room, by, insight.DaysIn{Days: 7})
+	if err != nil {
+		return s, err
+	}
+	s.Orders = counts.All
+	for _, d := range days.Items {
+		s.Week, s.Today = s.Week+d.Orders, d.Orders
+	}
 	if s.LastActive, err = event.LastAt(ctx, room); err != nil {
 		return s, err
 	}
@@ -112,7 +117,12 @@ func (a *App) Import(ctx context.Context, slug string, file io.Reader, dryRun bo
 	if err != nil {
 		return p, err
 	}
-	begun, err := a.importer.Start(ctx, room, op.By{}, file, catalog.StartOptions{Format: "shopify", DryRun: dryRun, Name: "operator"})
+	kept, err := a.importer.Keep(file)
+	if err != nil {
+		return p, err
+	}
+	defer kept.Drop()
+	begun, err := a.importer.Start(ctx, room, op.Caller{}, kept, catalog.StartOptions{Format: "shopify", DryRun: dryRun, Name: "operator"})
 	if err != nil {
 		return p, err
 	}

@@ -13,6 +13,7 @@ import (
 	"haat/internal/id"
 	"haat/internal/insight"
 	"haat/internal/media"
+	"haat/internal/media/fetch"
 	"haat/internal/notify"
 	"haat/internal/notify/gateway"
 	"haat/internal/notify/smtp"
@@ -82,6 +83,7 @@ func (a *App) openImporter() (err error) {
 			}
 			return a.pictures.Add(ctx, shop, b)
 		},
+		Lasting: fetch.Permanent,
 		ImageURL: func(slug string, shop id.Shop, m media.Image) string {
 			return a.cfg.ShopURL(slug) + media.URL(shop, m.Hash, media.Nearest(m.Width, media.Largest))
 		},

@@ -31,13 +31,13 @@ func (a *App) every(ctx context.Context, pause time.Duration, what string, fn fu
 // sweepers starts what tidies up behind people.
 func (a *App) sweepers(ctx context.Context) {
 	a.every(ctx, 5*time.Second, "give back expired holds", func(ctx context.Context) error {
-		return a.acrossShops(ctx, stock.Expired, func(ctx context.Context, room *fleet.Room) error {
+		return a.acrossShops(ctx, stock.Expired, time.Now(), func(ctx context.Context, room *fleet.Room) error {
 			_, err := stock.Sweep(ctx, room)
 			return err
 		})
 	})
 	a.every(ctx, 10*time.Minute, "forget old carts", func(ctx context.Context) error {
-		return a.acrossShops(ctx, order.OldCarts, func(ctx context.Context, room *fleet.Room) error {
+		return a.acrossShops(ctx, order.OldCarts, time.Now().Add(-order.CartAge), func(ctx context.Context, room *fleet.Room) error {
 			_, err := order.SweepCarts(ctx, room)
 			return err
 		})
@@ -51,8 +51,8 @@ func (a *App) sweepers(ctx context.Context) {
 }
 
 // acrossShops runs fn on each shop that a shard-wide statement names for now.
-func (a *App) acrossShops(ctx context.Context, q *db.AcrossSQL, fn func(context.Context, *fleet.Room) error) error {
-	shops, err := a.fleet.Across(ctx, q, time.Now())
+func (a *App) acrossShops(ctx context.Context, q *db.AcrossSQL, at time.Time, fn func(context.Context, *fleet.Room) error) error {
+	shops, err := a.fleet.Across(ctx, q, at)
 	if err != nil {
 		return err
 	}

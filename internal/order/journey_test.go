@@ -1,9 +1,11 @@
 package order_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -27,6 +29,27 @@ import (
 	"haat/internal/stock"
 )
 
+var discard = slog.New(slog.DiscardHandler)
+
+// listen hears of everything that happens to orders.
+func listen(bus *event.Bus, h *heard) {
+	event.On(bus, "test", func(_ context.Context, _ *db.Tx, _ event.Meta, e order.OrderPlaced) error {
+		return h.note(e.Topic(), order.Change{Order: e.Order, Number: e.Number})
+	})
+	event.On(bus, "test", func(_ context.Context, _ *db.Tx, _ event.Meta, e order.OrderAccepted) error {
+		return h.note(e.Topic(), e.Change)
+	})
+	event.On(bus, "test", func(_ context.Context, _ *db.Tx, _ event.Meta, e order.OrderFulfilled) error {
+		return h.note(e.Topic(), e.Change)
+	})
+	event.On(bus, "test", func(_ context.Context, _ *db.Tx, _ event.Meta, e order.OrderPaid) error {
+		return h.note(e.Topic(), e.Change)
+	})
+	event.On(bus, "test", func(_ context.Context, _ *db.Tx, _ event.Meta, e order.OrderCancelled) error {
+		return h.note(e.Topic(), e.Change)
+	})
+}
+
 func TestMain(m *testing.M) { fleettest.Main(m) }
 
 var schemas = []*db.SchemaSet{
@@ -44,7 +67,7 @@ type stand struct {
 
 func stands(t *testing.T, fn func(s *stand)) {
 	fleettest.EachFleet(t, schemas, nil, func(t *testing.T, f *fleet.Fleet) {
-		s := &stand{t: t, f: f, bus: event.NewBus(f, slog.New(slog.DiscardHandler)), room: fleettest.NewShop(t, f, "test")}
+		s := &stand{t: t, f: f, bus: event.NewBus(f, discard), room: fleettest.NewShop(t, f, "test")}
 		s.by = op.Caller{Account: id.Account{1}, Shop: s.room.Shop()}
 		order.Subscribe(s.bus)
 		insight.Subscribe(s.bus)
@@ -378,6 +401,41 @@ func TestMistakesAndStrangersAreRefused(t *testing.T) {
 		}
 		if _, err := order.Follow.Do(ctx, other, op.Caller{}, order.FollowIn{Token: placed.Token}); !fault.Is(err, fault.KindNotFound) {
 			t.Errorf("an order is seen in another shop: %v", err)
+		}
+	})
+}
+
+func TestWhomAnOrderBelongsTo(t *testing.T) {
+	stands(t, func(s *stand) {
+		v := s.product("Mug", 100_00, 9)
+		in := wants(v, 1)
+		in.Body.Contact = &order.Contact{Email: " Asha@Example.com "}
+		in.Body.ShippingAddress = &order.Address{Name: "Asha  Rao", Line1: "12 MG Road", City: "Bengaluru", State: "KA", PostalCode: "560 001"}
+		o := s.get(s.mustPlace(in).ID)
+		if o.Contact != (order.Contact{Name: "Asha Rao", Email: "asha@example.com"}) || o.ShippingAddress.State != "Karnataka" || o.ShippingAddress.Country != "IN" || o.ShippingAddress.PostalCode != "560001" {
+			t.Errorf("%+v, %+v", o.Contact, o.ShippingAddress)
+		}
+		in.Body.Contact, in.Body.ShippingAddress, in.Body.Payment = nil, nil, "gold"
+		_, err := s.place(in, "")
+		var wrong []string
+		if f := fault.Of(err); f != nil && f.Kind == fault.KindInvalid {
+			wrong = append(wrong, f.Field)
+			for _, m := range f.More {
+				wrong = append(wrong, m.Pointer)
+			}
+		}
+		for _, field := range []string{"/contact/name", "/contact/phone", "/shipping_address/line1", "/shipping_address/city", "/shipping_address/postal_code", "/payment"} {
+			if !slices.Contains(wrong, field) {
+				t.Errorf("%s is not said to be wrong: %v", field, wrong)
+			}
+		}
+		in = wants(v, 1)
+		in.Body.ShippingAddress.Country, in.Body.ShippingAddress.State, in.Body.ShippingAddress.PostalCode = "FR", "", "75001"
+		if _, err := s.place(in, ""); at(err) != "1  /shipping_address/country" {
+			t.Errorf("delivered to France: %v", err)
+		}
+		if l := s.level(v); l.Sold != 1 {
+			t.Errorf("level %+v", l)
 		}
 	})
 }

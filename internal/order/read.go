@@ -242,8 +242,8 @@ func pattern(query string) string {
 	return "%" + wildcards.Replace(q) + "%"
 }
 
-// phoneDigits gives the digits of what looks like part of a phone number:
-// numbers are kept without spaces.
+// phoneDigits gives the digits of what looks like part of a phone number, as
+// numbers are kept: without spaces, and without the zero of national calls.
 func phoneDigits(q string) string {
 	out := []byte{}
 	for _, c := range []byte(q) {
@@ -254,7 +254,7 @@ func phoneDigits(q string) string {
 			return ""
 		}
 	}
-	return string(out)
+	return strings.TrimLeft(string(out), "0")
 }
 
 // Recent gives the newest orders, 250 at most.

@@ -158,7 +158,7 @@ func orders(f Frame, n int) Orders {
 	}
 }
 
-func order(f Frame, primary string) Order {
+func anOrder(f Frame, primary string) Order {
 	v := Order{
 		Frame: f, URL: f.Base + "/orders/1", Number: "#5012", At: present.Add(-12 * time.Minute),
 		State: Status{"New", "accent"}, Payment: Status{"Cash on delivery", ""}, Total: "₹2,847.00",
@@ -182,7 +182,7 @@ func order(f Frame, primary string) Order {
 }
 
 func longOrder() Order {
-	v := order(longFrame(SectionOrders, "Order"), "fulfil")
+	v := anOrder(longFrame(SectionOrders, "Order"), "fulfil")
 	v.Customer, v.Email = names[9]+" "+unbroken, "a.very.long.address.for.one.person@"+unbroken[:40]+".example"
 	v.Lines[0].Title, v.Lines[0].Variant = endless, "Indigo with a hand-painted double lotus border / Extra large, family size / Festival packing"
 	v.Total, v.Sums[0].Amount = "₹12,34,56,789.00", "₹12,34,56,740.00"
@@ -334,7 +334,7 @@ func gallery() map[string]templ.Component {
 		"today-long":        longToday.Page(),
 		"orders":            orders(flash, 50).Page(),
 		"orders-empty":      noOrders.Page(),
-		"order":             order(f(SectionOrders, "Order #5012"), "accept").Page(),
+		"order":             anOrder(f(SectionOrders, "Order #5012"), "accept").Page(),
 		"order-long":        longOrder().Page(),
 		"products":          products(f(SectionProducts, "Products"), 50).Page(),
 		"products-empty":    Products{Frame: f(SectionProducts, "Products"), Empty: true}.Page(),

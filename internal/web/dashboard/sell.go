@@ -1,0 +1,471 @@
+package dashboard
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/a-h/templ"
+
+	"haat/internal/api"
+	"haat/internal/catalog"
+	"haat/internal/customer"
+	"haat/internal/event"
+	"haat/internal/insight"
+	"haat/internal/media"
+	"haat/internal/money"
+	"haat/internal/op"
+	"haat/internal/order"
+	"haat/internal/ship"
+	"haat/internal/shop"
+)
+
+func (d *desk) numbers(s shop.Settings) (TodayNumbers, DayChart, error) {
+	t, err := insight.Today.Do(d.ctx(), d.room, d.by, insight.TodayIn{})
+	if err != nil {
+		return TodayNumbers{}, DayChart{}, err
+	}
+	counts, err := order.CountOrders.Do(d.ctx(), d.room, d.by, op.Empty{})
+	if err != nil {
+		return TodayNumbers{}, DayChart{}, err
+	}
+	n := TodayNumbers{
+		Sales: t.Sales.Format(s.Locale, true), Orders: strconv.FormatInt(t.Orders, 10), Waiting: int(counts.Placed), WaitingURL: d.base + "/orders?state=placed", UpdatedAt: time.Now(),
+	}
+	if t.Orders > 0 {
+		n.Average = money.Money{Amount: t.Sales.Amount / t.Orders, Currency: s.Currency}.Format(s.Locale, true)
+	}
+	switch day := time.Now().Weekday().String(); {
+	case t.LastWeek.Amount == 0 && t.Sales.Amount > 0:
+		n.SalesMore = "Nothing yet by this time last " + day
+	case t.LastWeek.Amount == 0:
+	case t.Sales.Amount >= t.LastWeek.Amount:
+		n.SalesMore, n.SalesTrend = fmt.Sprintf("%d %% above last %s by now", (t.Sales.Amount-t.LastWeek.Amount)*100/t.LastWeek.Amount, day), "up"
+	default:
+		n.SalesMore, n.SalesTrend = fmt.Sprintf("%d %% below last %s by now", (t.LastWeek.Amount-t.Sales.Amount)*100/t.LastWeek.Amount, day), "down"
+	}
+	c := DayChart{Format: amounts(s), Summary: fmt.Sprintf("%s today, %s yesterday by now.", n.Sales, t.Yesterday.Format(s.Locale, true))}
+	hour := 23
+	if zone, err := time.LoadLocation(s.Timezone); err == nil {
+		hour = time.Now().In(zone).Hour()
+	}
+	for h := range 24 {
+		c.Labels = append(c.Labels, time.Date(2000, 1, 1, h, 0, 0, 0, time.UTC).Format("3 pm"))
+		c.Yesterday = append(c.Yesterday, major(s, t.Before[h]))
+		if h <= hour {
+			c.Today = append(c.Today, major(s, t.Hours[h]))
+		}
+	}
+	return n, c, nil
+}
+
+func major(s shop.Settings, minor int64) float64 {
+	v := float64(minor)
+	for range money.Digits(s.Currency) {
+		v /= 10
+	}
+	return v
+}
+
+// amounts writes the numbers of a chart as money.
+func amounts(s shop.Settings) func(float64) string {
+	return func(v float64) string {
+		for range money.Digits(s.Currency) {
+			v *= 10
+		}
+		return money.Money{Amount: int64(v), Currency: s.Currency}.Format(s.Locale, true)
+	}
+}
+
+func (d *desk) today() error {
+	f, s, err := d.frame("Today", SectionToday)
+	if err != nil {
+		return err
+	}
+	p := Today{LiveURL: d.base + "/live", Link: d.link(s)}
+	if p.Numbers, p.Hours, err = d.numbers(s); err != nil {
+		return err
+	}
+	f.Waiting = p.Numbers.Waiting
+	p.Frame = f
+	n := 7
+	if d.form("days") == "30" {
+		n = 30
+	}
+	days, err := insight.Days.Do(d.ctx(), d.room, d.by, insight.DaysIn{Days: n})
+	if err != nil {
+		return err
+	}
+	p.Days = DaysChart{Range: n, Format: amounts(s)}
+	var total int64
+	for _, day := range days.Items {
+		at, _ := time.Parse(time.DateOnly, day.Date)
+		p.Days.Labels = append(p.Days.Labels, at.Format("2 Jan"))
+		p.Days.Values = append(p.Days.Values, major(s, day.Sales.Amount))
+		total += day.Sales.Amount
+	}
+	sum := money.Money{Amount: total, Currency: s.Currency}
+	p.Days.Total = sum.Format(s.Locale, true)
+	p.Days.More = money.Money{Amount: total / int64(n), Currency: s.Currency}.Format(s.Locale, true) + " a day"
+	p.Days.Summary = fmt.Sprintf("%s in the last %d days.", p.Days.Total, n)
+	recent, err := order.RecentOrders.Do(d.ctx(), d.room, d.by, order.RecentIn{Limit: 8})
+	if err != nil {
+		return err
+	}
+	p.Recent = d.rows(s, recent.Items)
+	waiting, err := order.ListOrders.Do(d.ctx(), d.room, d.by, order.ListIn{State: "placed", Page: op.Page{Limit: 5}})
+	if err != nil {
+		return err
+	}
+	p.Waiting = d.rows(s, waiting.Items)
+	if len(p.Waiting) > 0 {
+		p.Numbers.OldestWait = "Oldest " + time.Since(p.Waiting[len(p.Waiting)-1].At).Round(time.Minute).String() + " ago"
+	}
+	if len(p.Recent) == 0 {
+		if p.Steps, err = d.steps(s); err != nil {
+			return err
+		}
+	}
+	return d.show(http.StatusOK, p.Page())
+}
+
+func (d *desk) steps(s shop.Settings) ([]Step, error) {
+	list, err := catalog.ListProducts.Do(d.ctx(), d.room, d.by, catalog.ListIn{Page: op.Page{Limit: 1}})
+	if err != nil {
+		return nil, err
+	}
+	return []Step{
+		{Title: "Add your first product", Text: "A photo and a price are enough.", URL: d.base + "/quick", Action: "Add a product", Icon: "plus", Done: len(list.Items) > 0},
+		{Title: "Take UPI payments", Text: "Cash on delivery is on already. Give your UPI address to be paid at once.", URL: d.base + "/settings/payments", Action: "Set up UPI", Icon: "cash", Done: s.UPI.VPA != ""},
+		{Title: "Share your shop", Text: "Send the link to ten people you know.", URL: d.base + "/share", Action: "Share", Icon: "share"},
+	}, nil
+}
+
+func (d *desk) link(s shop.Settings) ShareLink {
+	u := d.ShopURL(d.room.Slug())
+	l := ShareLink{URL: u, Short: bareHost(u), Message: s.Name + " is online: " + u}
+	l.WhatsAppURL = "https://wa.me/?text=" + url.QueryEscape(l.Message)
+	return l
+}
+
+var orderWords = map[order.Status]Status{
+	order.StatusPlaced: {"New", "accent"}, order.StatusAccepted: {"To send", "info"}, order.StatusFulfilled: {"Sent", "good"}, order.StatusCancelled: {"Cancelled", ""},
+}
+
+func paymentWord(p order.Payment) Status {
+	switch p.Status {
+	case order.PaymentPaid:
+		return Status{"Paid", "good"}
+	case order.PaymentRefundDue:
+		return Status{"Refund due", "bad"}
+	case order.PaymentVoid:
+		return Status{"Not paid", ""}
+	}
+	if p.Method == order.CashOnDelivery {
+		return Status{"Cash on delivery", ""}
+	}
+	return Status{"Waiting for UPI", "warn"}
+}
+
+func plural(n int64, one string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return strconv.FormatInt(n, 10) + " " + one + "s"
+}
+
+func (d *desk) rows(s shop.Settings, list []order.Summary) []OrderRow {
+	out := make([]OrderRow, len(list))
+	for i, o := range list {
+		out[i] = OrderRow{
+			URL: d.base + "/orders/" + o.ID.String(), Number: "#" + strconv.FormatInt(o.Number, 10), Customer: o.Name, Place: o.City, Items: plural(o.Items, "item"),
+			Total: o.Total.Format(s.Locale, true), At: o.PlacedAt, State: orderWords[o.Status], Payment: paymentWord(o.Payment), New: o.Status == order.StatusPlaced,
+		}
+	}
+	return out
+}
+
+// live keeps an open dashboard up to date: numbers, the chart, and orders as
+// they come.
+func (d *desk) live() error {
+	f, s, err := d.frame("", SectionToday)
+	if err != nil {
+		return err
+	}
+	return api.Live(d.w, d.r, d.Bus, d.room, d.Stop, func(stream *api.Stream, e event.Envelope) error {
+		if !strings.HasPrefix(e.Topic, "order.") {
+			return nil
+		}
+		if err := d.Bus.Settle(d.ctx()); err != nil { // the sums follow the event by a moment
+			return err
+		}
+		id := strconv.FormatInt(e.Seq, 10)
+		n, c, err := d.numbers(s)
+		if err != nil {
+			return err
+		}
+		for part, draw := range map[string]templ.Component{"today-numbers": n.Draw(), "today-hours": c.Draw()} {
+			if err := stream.Send("", "part", map[string]string{"id": part, "html": d.html(draw)}); err != nil {
+				return err
+			}
+		}
+		o, err := order.GetOrder.Do(d.ctx(), d.room, d.by, order.OrderIn{Order: e.Key})
+		if err != nil {
+			return err
+		}
+		row := d.rows(s, []order.Summary{{ID: o.ID, Number: o.Number, Status: o.Status, Payment: o.Payment, Name: o.Contact.Name, City: o.ShippingAddress.City, Items: o.Items, Total: o.Total, PlacedAt: o.PlacedAt}})[0]
+		return stream.Send(id, "order", map[string]any{
+			"html": d.html(row.Draw(f)), "said": fmt.Sprintf("Order %s from %s, %s", row.Number, row.Customer, row.Total), "waiting": n.Waiting, "new": e.Topic == order.OrderPlaced{}.Topic(),
+		})
+	})
+}
+
+func (d *desk) html(c templ.Component) string {
+	var b bytes.Buffer
+	if err := c.Render(d.ctx(), &b); err != nil {
+		d.Log.Error("a live piece failed", "err", err)
+	}
+	return b.String()
+}
+
+func (d *desk) orders() error {
+	f, s, err := d.frame("Orders", SectionOrders)
+	if err != nil {
+		return err
+	}
+	counts, err := order.CountOrders.Do(d.ctx(), d.room, d.by, op.Empty{})
+	if err != nil {
+		return err
+	}
+	state := d.form("state")
+	if state == "" {
+		state = "all"
+	}
+	list, err := order.ListOrders.Do(d.ctx(), d.room, d.by, order.ListIn{State: state, Query: d.form("q"), Page: op.Page{Cursor: d.form("after")}})
+	if err != nil {
+		return err
+	}
+	f.Waiting = int(counts.Placed)
+	p := Orders{Frame: f, State: state, Query: d.form("q"), Rows: d.rows(s, list.Items), Total: plural(counts.All, "order"), Empty: counts.All == 0, Link: d.link(s)}
+	for _, t := range []struct {
+		state, label string
+		n            int64
+	}{{"all", "All", counts.All}, {"placed", "To accept", counts.Placed}, {"accepted", "To send", counts.Accepted}, {"fulfilled", "Sent", -1}, {"unpaid", "To pay", counts.Unpaid}, {"cancelled", "Cancelled", -1}} {
+		tab := Tab{Label: t.label, URL: d.base + "/orders?state=" + t.state, On: t.state == state}
+		if t.n > 0 {
+			tab.Count = strconv.FormatInt(t.n, 10)
+		}
+		p.Tabs = append(p.Tabs, tab)
+	}
+	p.Pager = d.pager("/orders", list.Next)
+	return d.show(http.StatusOK, p.Page())
+}
+
+// pager leads to the next page of what is shown, and back to the first.
+func (d *desk) pager(path, next string) Pager {
+	var p Pager
+	q := d.r.URL.Query()
+	if next != "" {
+		q.Set("after", next)
+		p.Next = d.base + path + "?" + q.Encode()
+	}
+	if d.r.URL.Query().Get("after") != "" {
+		q.Del("after")
+		p.Prev = d.base + path + "?" + q.Encode()
+	}
+	return p
+}
+
+func (d *desk) order() error { return d.showOrder(http.StatusOK, nil) }
+
+func (d *desk) showOrder(status int, problems Problems) error {
+	o, err := order.GetOrder.Do(d.ctx(), d.room, d.by, order.OrderIn{Order: d.r.PathValue("order")})
+	if err != nil {
+		return err
+	}
+	number := "#" + strconv.FormatInt(o.Number, 10)
+	f, s, err := d.frame("Order "+number, SectionOrders)
+	if err != nil {
+		return err
+	}
+	a := o.ShippingAddress
+	p := Order{
+		Frame: f, URL: d.base + "/orders/" + o.ID.String(), Number: number, At: o.PlacedAt, State: orderWords[o.Status], Payment: paymentWord(o.Payment),
+		Sums:  []Sum{{"Subtotal", o.Subtotal.Format(s.Locale, false)}, {"Delivery", o.Delivery.Format(s.Locale, false)}},
+		Total: o.Total.Format(s.Locale, false), Customer: o.Contact.Name, CustomerURL: d.base + "/customers/" + o.Customer.String(), Email: o.Contact.Email,
+		StatusURL: d.ShopURL(d.room.Slug()) + o.StatusURL, Problems: problems,
+		Method: map[order.Method]string{order.CashOnDelivery: "Cash on delivery", order.UPI: "UPI"}[o.Payment.Method],
+		Fulfil: FulfilForm{Carrier: d.form("carrier"), Number: d.form("tracking"), Link: d.form("link")}, NoteText: d.form("note"),
+		Cancel: CancelForm{Reason: d.form("reason"), Restock: true, Reasons: []Choice{
+			{Value: "Out of stock", Label: "Out of stock"}, {Value: "The shopper asked for it", Label: "The shopper asked for it"}, {Value: "The address cannot be reached", Label: "The address cannot be reached"},
+		}},
+	}
+	if o.Contact.Phone != "" {
+		p.Phone, p.TelURL, p.WhatsAppURL = shop.ShowPhone(o.Contact.Phone), "tel:"+o.Contact.Phone, "https://wa.me/"+strings.TrimPrefix(o.Contact.Phone, "+")
+	}
+	for _, part := range []string{a.Name, a.Line1, a.Line2, strings.TrimSpace(a.City + " " + a.PostalCode), a.State, ship.CountryName(a.Country)} {
+		if part != "" {
+			p.Address = append(p.Address, part)
+		}
+	}
+	p.MapURL = "https://www.google.com/maps/search/?api=1&query=" + url.QueryEscape(strings.Join(p.Address[min(1, len(p.Address)):], ", "))
+	if o.Payment.Method == order.UPI && o.Payment.Status == order.PaymentPending {
+		p.PayNote = "Look into your UPI app for " + p.Total + " before you mark this order as paid."
+	}
+	if o.Payment.Status == order.PaymentPaid {
+		p.Cancel.Refund = p.Total + " by UPI"
+	}
+	if t := o.Tracking; t != nil {
+		p.Tracking = Tracking{t.Carrier, t.Number, t.URL}
+	}
+	for _, l := range o.Lines {
+		line := OrderLine{Title: l.Title, Variant: l.VariantTitle, SKU: l.SKU, Quantity: int(l.Quantity), Price: l.Price.Format(s.Locale, false), Total: l.Total.Format(s.Locale, false), URL: d.base + "/products/" + l.Product.String()}
+		if l.Image != "" {
+			line.Image = Image{Hash: l.Image, Src: media.URL(d.room.Shop(), l.Image, 160), Alt: l.ImageAlt}
+		}
+		p.Lines = append(p.Lines, line)
+	}
+	for i := len(o.Timeline) - 1; i >= 0; i-- {
+		p.Timeline = append(p.Timeline, moment(o.Timeline[i]))
+	}
+	for _, act := range o.Actions {
+		switch act {
+		case order.ActAccept:
+			p.Actions.Accept = true
+		case order.ActFulfil:
+			p.Actions.Fulfil = true
+		case order.ActPay:
+			p.Actions.Paid = true
+		case order.ActCancel:
+			p.Actions.Cancel = true
+		}
+	}
+	switch {
+	case p.Actions.Accept:
+		p.Actions.Primary = "accept"
+	case p.Actions.Paid && o.Payment.Method == order.UPI:
+		p.Actions.Primary = "paid"
+	case p.Actions.Fulfil:
+		p.Actions.Primary = "fulfil"
+	case p.Actions.Paid:
+		p.Actions.Primary = "paid"
+	}
+	return d.show(status, p.Page())
+}
+
+func moment(e order.Entry) Moment {
+	m := Moment{At: e.At, Text: e.Text, By: "You"}
+	if e.Account.Zero() {
+		m.By = "The shopper"
+	}
+	switch e.Kind {
+	case order.KindPlaced:
+		m.Title, m.Icon, m.Kind = "Order placed", "receipt", "accent"
+	case order.KindAccepted:
+		m.Title, m.Icon, m.Kind = "Accepted", "check", "info"
+	case order.KindFulfilled:
+		m.Title, m.Icon, m.Kind = "Sent", "truck", "good"
+	case order.KindPaid:
+		m.Title, m.Icon, m.Kind = "Paid", "cash", "good"
+	case order.KindCancelled:
+		m.Title, m.Icon, m.Kind = "Cancelled", "close", "bad"
+		if e.Account.Zero() {
+			m.By = ""
+		}
+	case order.KindNote:
+		m.Title, m.Icon = "Note", "edit"
+	}
+	return m
+}
+
+// acted ends an action on an order: back to its page, or the page again with
+// what was wrong beside its field.
+func (d *desk) acted(err error, said string, names map[string]string) error {
+	if f := wrong(err); f != nil {
+		return d.showOrder(http.StatusUnprocessableEntity, beside(f, names))
+	}
+	if err != nil {
+		return err
+	}
+	return d.back("/orders/"+d.r.PathValue("order"), Flash{Text: said})
+}
+
+func (d *desk) accept() error {
+	_, err := order.Accept.Do(d.ctx(), d.room, d.by, order.OrderIn{Order: d.r.PathValue("order")})
+	return d.acted(err, "Order accepted.", nil)
+}
+
+func (d *desk) paid() error {
+	_, err := order.Pay.Do(d.ctx(), d.room, d.by, order.OrderIn{Order: d.r.PathValue("order")})
+	return d.acted(err, "Marked as paid.", nil)
+}
+
+func (d *desk) fulfil() error {
+	_, err := order.Fulfil.Do(d.ctx(), d.room, d.by, order.FulfilIn{Order: d.r.PathValue("order"), Body: &order.FulfilBody{Carrier: d.form("carrier"), Number: d.form("tracking"), URL: d.form("link")}})
+	return d.acted(err, "Marked as sent. The shopper is told.", map[string]string{"/carrier": "carrier", "/number": "tracking", "/url": "link"})
+}
+
+func (d *desk) cancel() error {
+	restock := d.form("restock") == "1"
+	_, err := order.Cancel.Do(d.ctx(), d.room, d.by, order.CancelIn{Order: d.r.PathValue("order"), Body: &order.CancelBody{Reason: d.form("reason"), Restock: &restock}})
+	return d.acted(err, "Order cancelled. The shopper is told.", map[string]string{"/reason": "reason"})
+}
+
+func (d *desk) note() error {
+	in := order.NoteIn{Order: d.r.PathValue("order")}
+	in.Body.Text = d.form("note")
+	_, err := order.Note.Do(d.ctx(), d.room, d.by, in)
+	return d.acted(err, "Note written.", map[string]string{"/text": "note"})
+}
+
+func (d *desk) customers() error {
+	f, s, err := d.frame("Customers", SectionCustomers)
+	if err != nil {
+		return err
+	}
+	list, err := d.Desk.List.Do(d.ctx(), d.room, d.by, customer.Search{Q: d.form("q"), Page: op.Page{Cursor: d.form("after")}})
+	if err != nil {
+		return err
+	}
+	p := Customers{Frame: f, Query: d.form("q"), Sort: "recent", Empty: len(list.Items) == 0 && d.form("q") == "", Pager: d.pager("/customers", list.Next)}
+	for _, c := range list.Items {
+		p.Rows = append(p.Rows, CustomerRow{URL: d.base + "/customers/" + c.ID.String(), Name: c.Name, Phone: showPhone(c.Phone), Email: c.Email,
+			Orders: plural(c.Orders, "order"), Spent: c.Spent.Format(s.Locale, true), Last: c.LastOrderAt})
+	}
+	return d.show(http.StatusOK, p.Page())
+}
+
+func showPhone(e164 string) string {
+	if e164 == "" {
+		return ""
+	}
+	return shop.ShowPhone(e164)
+}
+
+func (d *desk) customer() error {
+	c, err := d.Desk.Get.Do(d.ctx(), d.room, d.by, customer.One{Customer: d.r.PathValue("customer")})
+	if err != nil {
+		return err
+	}
+	f, s, err := d.frame(c.Name, SectionCustomers)
+	if err != nil {
+		return err
+	}
+	list, err := order.ListOrders.Do(d.ctx(), d.room, d.by, order.ListIn{State: "all", Customer: c.ID.String(), Page: op.Page{Cursor: d.form("after")}})
+	if err != nil {
+		return err
+	}
+	p := Customer{Frame: f, Name: c.Name, Email: c.Email, Orders: plural(c.Orders, "order"), Spent: c.Spent.Format(s.Locale, true), Since: c.CreatedAt,
+		Rows: d.rows(s, list.Items), Pager: d.pager("/customers/"+c.ID.String(), list.Next)}
+	if c.Phone != "" {
+		p.Phone, p.TelURL, p.WhatsAppURL = shop.ShowPhone(c.Phone), "tel:"+c.Phone, "https://wa.me/"+strings.TrimPrefix(c.Phone, "+")
+	}
+	if c.Orders > 0 {
+		p.Average = money.Money{Amount: c.Spent.Amount / c.Orders, Currency: s.Currency}.Format(s.Locale, true)
+	}
+	return d.show(http.StatusOK, p.Page())
+}
