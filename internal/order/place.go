@@ -210,7 +210,7 @@ func (o *Order) take(ctx context.Context, tx *db.Tx, items []item, settings shop
 	}
 	var err error
 	if o.Payment.Method == UPI {
-		until := tx.Now().Add(time.Duration(settings.HoldHours) * time.Hour)
+		until := tx.Now().Add(time.Duration(max(1, settings.HoldHours)) * time.Hour)
 		o.Payment.Until = &until
 		err = stock.Hold(ctx, tx, o.ID, lines, until)
 	} else {
