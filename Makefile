@@ -12,7 +12,7 @@ test: build ## everything: formatting, vet, staticcheck, tests with -race on bot
 	HAAT_BIN=$(CURDIR)/bin/haat go -C e2e test -count=1 -timeout 10m ./...
 
 build: ## compile bin/haat
-	@CGO_ENABLED=0 go build -trimpath -o bin/haat ./cmd/haat
+	@CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o bin/haat ./cmd/haat
 
 generate: ## rewrite what is generated: Go from templates
 	@scripts/generate

@@ -29,8 +29,9 @@ var floors = [][]string{
 	{"fleet"},
 	{"event"},
 	{"cache", "edge", "move", "op"},
-	{"shop", "customer", "catalog", "media"},
-	{"stock", "quote", "pay", "ship"},
+	{"shop", "customer", "stock", "media"},
+	{"catalog"}, // a variant's stock is written in the transaction that writes the variant
+	{"quote", "pay", "ship"},
 	{"order"},
 	{"search", "insight", "notify"}, // only listen: nobody in the domain imports them
 	{"web", "api", "cli", "drill"},
@@ -44,13 +45,15 @@ var leaves = map[string]string{
 }
 
 var (
-	domain   = slices.Concat(floors[5:9]...)
+	domain   = slices.Concat(floors[5:10]...)
 	delivery = []string{"web", "api", "cli"}
 )
 
 // sideways lists imports between rooms of one floor, or upwards.
 var sideways = map[string]string{
-	"catalog → media": "a product's pictures are media's images",
+	"api → web": "a shopper's session is a signed cookie",
+	"web → api": "pages let callers in by the same door, and stream the same events and files",
+	"cli → api": "commands work on the operator, here or on a server",
 }
 
 // readers lists statements that may name a neighbour's table, as "room → table".
@@ -58,6 +61,15 @@ var readers = map[string]string{
 	"event → shop_outbox": "db writes the outbox with the clock's tick; event carries it on",
 	"event → shop_clock":  "how far the outbox reaches",
 	"fleet → shop_clock":  "which shops a shard holds",
+
+	"catalog → stock_level":   "a product's page and the merchant's lists show what can be had, in their one statement",
+	"catalog → stock_product": "lists show and filter by what can be bought",
+	"order → product":         "a cart is priced in one statement",
+	"order → product_variant": "a cart is priced in one statement",
+	"order → stock_level":     "a cart says what can be had, in the same statement",
+	"search → product":        "what is found is shown as cards, in one statement",
+	"search → stock_product":  "what is found says whether it can be bought",
+	"search → collection":     "the menu around what is found",
 }
 
 // shopless lists tables of a shard that belong to no shop.
@@ -67,9 +79,14 @@ var shopless = map[string]string{
 
 // across lists the uses of db.Across, as "room.variable".
 var across = map[string]string{
-	"fleet.clocksOf":     "orphans of unfinished sign-ups are shops that the directory does not know",
-	"event.undone":       "shops whose events an earlier run left unhandled",
-	"event.parkedByShop": "how many events wait for somebody to look, by shop",
+	"fleet.clocksOf":       "orphans of unfinished sign-ups are shops that the directory does not know",
+	"event.undone":         "shops whose events an earlier run left unhandled",
+	"db.probe":             "whether the shard answers at all",
+	"stock.Expired":        "holds that have run out",
+	"order.OldCarts":       "carts that nobody came back to",
+	"catalog.unfinished":   "imports that an earlier run left",
+	"catalog.shopsWaiting": "images whose time to be fetched has come",
+	"event.parkedByShop":   "how many events wait for somebody to look, by shop",
 }
 
 // control lists the rooms with statements on the control database.

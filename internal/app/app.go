@@ -62,6 +62,7 @@ type App struct {
 
 	stopping chan struct{} // closed when live streams must end
 	workers  sync.WaitGroup
+	ctx      context.Context // of the workers
 	cancel   context.CancelFunc
 }
 
@@ -86,6 +87,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (a *App, err error)
 	}
 	a = &App{cfg: cfg, log: log, started: time.Now(), meter: meter.New(), stopping: make(chan struct{})}
 	ctx, a.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	a.ctx = ctx
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.Close())

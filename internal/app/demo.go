@@ -29,23 +29,31 @@ type demoCmd struct{ Config }
 func (c *demoCmd) Run(ctx context.Context, out io.Writer) error {
 	c.Dev = true
 	return serve(ctx, c.Config, out, func(a *App) (string, error) {
-		if err := a.makeDemo(ctx); err != nil {
+		// The shop opens at once; its shelves fill while the first visitor looks.
+		fill, err := a.openDemo(ctx)
+		if err != nil {
 			return "", fmt.Errorf("make the demo shop: %w", err)
 		}
+		a.workers.Go(func() {
+			if err := fill(a.ctx); err != nil && a.ctx.Err() == nil {
+				a.log.Error("the demo shop could not be filled", "err", err)
+			}
+		})
 		return fmt.Sprintf("  Demo shop  %s\n  Merchant   %s/shops/%s (sign in as %s; the code is shown here and at %s/dev/messages)\n",
 			a.cfg.ShopURL(demoSlug), a.cfg.URL, demoSlug, demoEmail, a.cfg.URL), nil
 	})
 }
 
-// makeDemo makes the demo shop, or goes on where an earlier start stopped.
-func (a *App) makeDemo(ctx context.Context) error {
+// openDemo opens the demo shop and gives what fills it, which goes on where an
+// earlier start stopped.
+func (a *App) openDemo(ctx context.Context) (fill func(context.Context) error, err error) {
 	who, err := shop.ParseContact("", demoEmail, "IN")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	account, err := a.accounts.Ensure(ctx, who)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	s := shop.Defaults("Mitti & Moss", "IN", "INR")
 	s.Phone, s.WhatsApp, s.Email = "+919876543210", "+919876543210", "hello@mitti.example"
@@ -63,9 +71,14 @@ func (a *App) makeDemo(ctx context.Context) error {
 	}
 	room, err := a.accounts.Demo(ctx, account, demoSlug, s)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	by := op.Caller{Account: account, Shop: room.Shop()}
+	return func(ctx context.Context) error {
+		return a.fillDemo(ctx, room, op.Caller{Account: account, Shop: room.Shop()})
+	}, nil
+}
+
+func (a *App) fillDemo(ctx context.Context, room *fleet.Room, by op.Caller) error {
 	if err := a.demoBanner(ctx, room); err != nil {
 		return err
 	}

@@ -116,7 +116,7 @@ func (a *App) openPost() error {
 		a.outbox = notify.NewOutbox()
 		for _, s := range []*notify.Sender{&c.SMS, &c.Email, &c.WhatsApp} {
 			if *s == nil {
-				*s = notify.Console(os.Stdout)
+				*s = codes{notify.Console(os.Stdout)}
 			}
 			*s = a.outbox.Over(*s)
 		}
@@ -184,4 +184,14 @@ func (a *App) recent() []notify.Sent {
 		return nil
 	}
 	return a.outbox.Recent()
+}
+
+// codes prints the messages that carry a code, and keeps quiet about others.
+type codes struct{ notify.Sender }
+
+func (c codes) Send(ctx context.Context, m notify.Message) error {
+	if m.Code == "" {
+		return nil
+	}
+	return c.Sender.Send(ctx, m)
 }

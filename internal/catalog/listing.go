@@ -76,21 +76,28 @@ type CollectionPage struct {
 // AllProducts is the handle of the collection that holds every product.
 const AllProducts = "all"
 
-var collectionPages = func() map[Sort]*db.SQL {
-	out := map[Sort]*db.SQL{}
-	for sort, order := range map[Sort]string{
-		ByHand: "x.place, x.created_at DESC, x.id", Newest: "x.created_at DESC, x.id", PriceUp: "x.price, x.id", PriceDown: "x.price DESC, x.id", ByTitle: "x.sort, x.id",
-		ownOrder: `CASE WHEN x.own = 'price-asc' THEN x.price WHEN x.own = 'price-desc' THEN -x.price WHEN x.own = 'manual' THEN x.place ELSE 0 END,
-			CASE WHEN x.own = 'title' THEN x.sort END, x.created_at DESC, x.id`,
-	} {
-		out[sort] = db.Q(strings.ReplaceAll(collectionPage, "{order}", order))
-	}
-	return out
-}()
+var (
+	pageByHand    = db.Q(listHead + `x.place, x.created_at DESC, x.id` + listTail)
+	pageNewest    = db.Q(listHead + `x.created_at DESC, x.id` + listTail)
+	pagePriceUp   = db.Q(listHead + `x.price, x.id` + listTail)
+	pagePriceDown = db.Q(listHead + `x.price DESC, x.id` + listTail)
+	pageByTitle   = db.Q(listHead + `x.sort, x.id` + listTail)
+	pageOwnOrder  = db.Q(listHead + `CASE WHEN x.own = 'price-asc' THEN x.price WHEN x.own = 'price-desc' THEN -x.price WHEN x.own = 'manual' THEN x.place ELSE 0 END,
+			CASE WHEN x.own = 'title' THEN x.sort END, x.created_at DESC, x.id` + listTail)
+)
 
-// In collectionPage, x is the collection's active products, f those that pass
+var collectionPages = map[Sort]*db.SQL{
+	ByHand:    pageByHand,
+	Newest:    pageNewest,
+	PriceUp:   pagePriceUp,
+	PriceDown: pagePriceDown,
+	ByTitle:   pageByTitle,
+	ownOrder:  pageOwnOrder,
+}
+
+// In listHead and listTail, between which stands the order, x is the collection's active products, f those that pass
 // the filter with their place n.
-const collectionPage = `
+const listHead = `
 	WITH c AS (SELECT k.id, k.handle, k.title, k.description, k.sort FROM collection k WHERE k.shop = $1 AND k.handle = $2),
 	x AS (
 		SELECT q.id, q.variant, q.variants, q.handle, q.title, q.vendor, q.price, q.price_max, q.compare_at, q.image, q.width, q.height, q.alt,
@@ -105,7 +112,9 @@ const collectionPage = `
 		WHERE q.shop = $1 AND q.status = 'active' AND CAST($2 AS TEXT) = 'all'),
 	f AS (
 		SELECT x.id, x.variant, x.variants, x.handle, x.title, x.vendor, x.price, x.price_max, x.compare_at, x.image, x.width, x.height, x.alt,
-			x.placeholder, x.sellable, '' AS section, ROW_NUMBER() OVER (ORDER BY {order}) AS n
+			x.placeholder, x.sellable, '' AS section, ROW_NUMBER() OVER (ORDER BY `
+
+const listTail = `) AS n
 		FROM x
 		WHERE (NOT CAST($3 AS BOOLEAN) OR x.sellable = 1) AND x.price_max >= CAST($4 AS BIGINT) AND (CAST($5 AS BIGINT) = 0 OR x.price <= CAST($5 AS BIGINT))
 			AND (CAST($6 AS TEXT) = '' OR EXISTS (SELECT 1 FROM product_option o WHERE o.shop = $1 AND o.product = x.id AND o.pair IN ($6, $7, $8, $9)))

@@ -2,9 +2,7 @@ package catalog
 
 import (
 	"context"
-	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"haat/internal/db"
@@ -275,26 +273,18 @@ type Sellable struct {
 	Available        int64 // units; means something when tracked
 }
 
-const sellablesAtOnce = 50
+const (
+	sellablesAtOnce = 50
+	fifty           = "$2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44, $45, $46, $47, $48, $49, $50, $51"
+)
 
-var sellables = db.Q(fmt.Sprintf(`
+var sellables = db.Q(`
 	SELECT v.id, v.product, p.handle, p.title, v.option1, v.option2, v.option3, v.sku, v.price, v.compare_at,
 		CASE WHEN v.image <> '' THEN v.image ELSE p.image END, p.alt, v.grams, v.shipped, p.status = 'active',
 		COALESCE(l.tracked, FALSE), COALESCE(l.continue_, FALSE), l.variant IS NULL OR NOT l.tracked OR l.continue_ OR l.available > 0, COALESCE(l.available, 0)
 	FROM product_variant v JOIN product p ON p.shop = $1 AND p.id = v.product
 	LEFT JOIN stock_level l ON l.shop = $1 AND l.variant = v.id
-	WHERE v.shop = $1 AND v.id IN (%s)`, placeholders(2, sellablesAtOnce)))
-
-func placeholders(from, n int) string {
-	var b strings.Builder
-	for i := range n {
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		fmt.Fprintf(&b, "$%d", from+i)
-	}
-	return b.String()
-}
+	WHERE v.shop = $1 AND v.id IN (` + fifty + `)`)
 
 // Sellables looks variants up, fifty with a statement. Those that there are
 // none of are absent.

@@ -69,7 +69,7 @@ func (c *Show) Run(ctx context.Context, o api.Operator, out io.Writer) error {
 	for _, row := range [][2]any{
 		{"Shop", s.Slug}, {"Name", s.Name}, {"Address", s.URL}, {"Id", s.ID}, {"State", s.State}, {"Shard", s.Shard},
 		{"Created", s.Created.Local().Format(time.DateTime)}, {"Last active", ago(s.LastActive)},
-		{"Products", s.Products}, {"Customers", s.Customers}, {"Orders", s.Orders}, {"Orders today", s.Today}, {"Orders in 7 days", s.Week},
+		{"Products", s.Products}, {"Orders", s.Orders}, {"Orders today", s.Today}, {"Orders in 7 days", s.Week},
 		{"Writes", s.Writes}, {"Events", s.Events}, {"Parked events", s.Parked},
 	} {
 		fmt.Fprintf(t, "%v\t%v\n", row[0], row[1])

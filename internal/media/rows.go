@@ -3,8 +3,6 @@ package media
 import (
 	"context"
 	"embed"
-	"fmt"
-	"strings"
 
 	"haat/internal/db"
 )
@@ -20,18 +18,13 @@ var (
 		VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (shop, hash) DO NOTHING`)
 	// One statement for any number up to a batch: the unused places hold "".
 	imagesByHash = db.Q(`SELECT hash, width, height, placeholder, bytes FROM media_image
-		WHERE shop = $1 AND hash IN (` + places(2, batch) + `)`)
+		WHERE shop = $1 AND hash IN (` + fifty + `)`)
 )
 
-const batch = 50
-
-func places(from, n int) string {
-	out := make([]string, n)
-	for i := range out {
-		out[i] = fmt.Sprintf("$%d", from+i)
-	}
-	return strings.Join(out, ", ")
-}
+const (
+	batch = 50
+	fifty = "$2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44, $45, $46, $47, $48, $49, $50, $51"
+)
 
 // Save records a picture that [Library.Add] gave; one that is recorded already
 // stays as it is.

@@ -95,7 +95,8 @@ var errRacing = errors.New("the Idempotency-Key was answered meanwhile")
 
 func change(ctx context.Context, room *fleet.Room, by Caller, fn func(*db.Tx) error) (db.Mark, error) {
 	mark, err := room.Change(ctx, fn)
-	if by.Key != "" && errors.Is(err, errRacing) {
+	if by.Key != "" && (errors.Is(err, errRacing) || fault.Is(err, fault.KindConflict)) {
+		// Another request with this key may have been what stood in the way.
 		mark, err = room.Change(ctx, fn)
 	}
 	return mark, err

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"reflect"
+	"regexp"
 	"strings"
 	"time"
 
@@ -82,11 +84,33 @@ func NewRegistry(title, version, url string, door Door, m *meter.Meter, log *slo
 	c := huma.DefaultConfig(title, version)
 	c.OpenAPIPath, c.DocsPath, c.SchemasPath = "", "", ""
 	c.CreateHooks, c.Transformers = nil, nil
+	c.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", schemaName)
 	c.Servers = []*huma.Server{{URL: url}}
 	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"bearer": {Type: "http", Scheme: "bearer"}}
 	r := &Registry{door: door, log: log, meter: m, mux: http.NewServeMux()}
 	r.api = humago.New(r.mux, c)
 	return r
+}
+
+var typePath = regexp.MustCompile(`[\w./-]*?(\w+)\.(\w+)`)
+
+// schemaName names a type in the document after its room and itself, since
+// two rooms may each have a Summary: op.List[catalog.Summary] is
+// OpListCatalogSummary.
+func schemaName(t reflect.Type, hint string) string {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	name := t.String()
+	if t.Name() == "" {
+		return huma.DefaultSchemaNamer(t, hint)
+	}
+	title := func(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
+	name = typePath.ReplaceAllStringFunc(name, func(m string) string {
+		parts := typePath.FindStringSubmatch(m)
+		return title(parts[1]) + title(parts[2])
+	})
+	return strings.NewReplacer("[", "", "]", "", ",", "And", " ", "", "/", "", "*", "").Replace(name)
 }
 
 // Add registers operations.

@@ -2,8 +2,6 @@ package search
 
 import (
 	"context"
-	"fmt"
-	"strings"
 
 	"haat/internal/catalog"
 	"haat/internal/db"
@@ -73,22 +71,35 @@ type Found struct {
 	Menu  []catalog.Tile
 }
 
-var find = db.Q(findText())
-
-// findText asks for products that have, for each of up to eight words ($2 and
-// $3, $4 and $5, … its range of terms), a term that begins with it. A word
-// that is not asked for has an empty range and is not missed: $18 is the
-// number of words.
-func findText() string {
-	var words []string
-	for i := range maxWords {
-		from, to := 2+2*i, 3+2*i
-		words = append(words, fmt.Sprintf(`
-			SELECT t.product, %d AS word, MAX(t.weight) AS weight FROM search_term t
-			WHERE t.shop = $1 AND t.term >= $%d AND t.term < $%d GROUP BY t.product`, i, from, to))
-	}
-	return `
-	WITH hit AS (` + strings.Join(words, "\n\t\t\tUNION ALL") + `),
+// find asks for products that have, for each of up to eight words ($2 and $3,
+// $4 and $5, … its range of terms), a term that begins with it. A word that is
+// not asked for has an empty range and is not missed: $18 is the number of
+// words.
+var find = db.Q(`
+	WITH hit AS (
+			SELECT t.product, 0 AS word, MAX(t.weight) AS weight FROM search_term t
+			WHERE t.shop = $1 AND t.term >= $2 AND t.term < $3 GROUP BY t.product
+			UNION ALL
+			SELECT t.product, 1 AS word, MAX(t.weight) AS weight FROM search_term t
+			WHERE t.shop = $1 AND t.term >= $4 AND t.term < $5 GROUP BY t.product
+			UNION ALL
+			SELECT t.product, 2 AS word, MAX(t.weight) AS weight FROM search_term t
+			WHERE t.shop = $1 AND t.term >= $6 AND t.term < $7 GROUP BY t.product
+			UNION ALL
+			SELECT t.product, 3 AS word, MAX(t.weight) AS weight FROM search_term t
+			WHERE t.shop = $1 AND t.term >= $8 AND t.term < $9 GROUP BY t.product
+			UNION ALL
+			SELECT t.product, 4 AS word, MAX(t.weight) AS weight FROM search_term t
+			WHERE t.shop = $1 AND t.term >= $10 AND t.term < $11 GROUP BY t.product
+			UNION ALL
+			SELECT t.product, 5 AS word, MAX(t.weight) AS weight FROM search_term t
+			WHERE t.shop = $1 AND t.term >= $12 AND t.term < $13 GROUP BY t.product
+			UNION ALL
+			SELECT t.product, 6 AS word, MAX(t.weight) AS weight FROM search_term t
+			WHERE t.shop = $1 AND t.term >= $14 AND t.term < $15 GROUP BY t.product
+			UNION ALL
+			SELECT t.product, 7 AS word, MAX(t.weight) AS weight FROM search_term t
+			WHERE t.shop = $1 AND t.term >= $16 AND t.term < $17 GROUP BY t.product),
 	found AS (SELECT h.product, SUM(h.weight) AS weight FROM hit h GROUP BY h.product HAVING COUNT(*) = CAST($18 AS BIGINT)),
 	q AS (
 		SELECT p.id, p.variant, p.variants, p.handle, p.title, p.vendor, p.price, p.price_max, p.compare_at, p.image, p.width, p.height, p.alt, p.placeholder,
@@ -103,8 +114,7 @@ func findText() string {
 	UNION ALL
 	SELECT 2, m.position, m.id, m.id, 0, m.handle, m.title, '', 0, 0, 0, '', 0, 0, '', '', FALSE
 	FROM (SELECT c.position, c.id, c.handle, c.title FROM collection c WHERE c.shop = $1 ORDER BY c.position, c.id LIMIT 8) m
-	ORDER BY 1, 2`
-}
+	ORDER BY 1, 2`)
 
 // Find gives the products that have every word of a query, or one that begins
 // with it, the best first, with one statement. An empty query finds nothing.

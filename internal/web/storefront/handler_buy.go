@@ -361,14 +361,11 @@ func besideFields(f *fault.Fault) map[string]string {
 }
 
 func (v *visit) order() error {
-	o, err := order.Follow.Do(v.ctx(), v.room, v.by, order.FollowIn{Token: v.r.PathValue("token")})
+	shown, err := order.ForStatus.Do(v.ctx(), v.room, v.by, order.FollowIn{Token: v.r.PathValue("token")})
 	if err != nil {
 		return err
 	}
-	s, err := shop.ForPage.Do(v.ctx(), v.room, v.by, shop.PageIn{})
-	if err != nil {
-		return err
-	}
+	o, s := shown.Page, shown.Shop
 	a := o.ShippingAddress
 	page := Order{
 		Number: strconv.FormatInt(o.Number, 10), Placed: o.PlacedAt, Cancelled: o.Status == order.StatusCancelled, Note: o.CancelReason,
