@@ -1,21 +1,12 @@
 package dashboard
 
 import (
-	"bytes"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
 
-	"github.com/a-h/templ"
-
-	"haat/internal/api"
-	"haat/internal/catalog"
 	"haat/internal/customer"
-	"haat/internal/event"
-	"haat/internal/insight"
 	"haat/internal/media"
 	"haat/internal/money"
 	"haat/internal/op"
@@ -23,127 +14,6 @@ import (
 	"haat/internal/ship"
 	"haat/internal/shop"
 )
-
-func (d *desk) numbers(s shop.Settings) (TodayNumbers, DayChart, error) {
-	t, err := insight.Today.Do(d.ctx(), d.room, d.by, insight.TodayIn{})
-	if err != nil {
-		return TodayNumbers{}, DayChart{}, err
-	}
-	counts, err := order.CountOrders.Do(d.ctx(), d.room, d.by, op.Empty{})
-	if err != nil {
-		return TodayNumbers{}, DayChart{}, err
-	}
-	n := TodayNumbers{
-		Sales: t.Sales.Format(s.Locale, true), Orders: strconv.FormatInt(t.Orders, 10), Waiting: int(counts.Placed), WaitingURL: d.base + "/orders?state=placed", UpdatedAt: time.Now(),
-	}
-	if t.Orders > 0 {
-		n.Average = money.Money{Amount: t.Sales.Amount / t.Orders, Currency: s.Currency}.Format(s.Locale, true)
-	}
-	switch day := time.Now().Weekday().String(); {
-	case t.LastWeek.Amount == 0 && t.Sales.Amount > 0:
-		n.SalesMore = "Nothing yet by this time last " + day
-	case t.LastWeek.Amount == 0:
-	case t.Sales.Amount >= t.LastWeek.Amount:
-		n.SalesMore, n.SalesTrend = fmt.Sprintf("%d %% above last %s by now", (t.Sales.Amount-t.LastWeek.Amount)*100/t.LastWeek.Amount, day), "up"
-	default:
-		n.SalesMore, n.SalesTrend = fmt.Sprintf("%d %% below last %s by now", (t.LastWeek.Amount-t.Sales.Amount)*100/t.LastWeek.Amount, day), "down"
-	}
-	c := DayChart{Format: amounts(s), Summary: fmt.Sprintf("%s today, %s yesterday by now.", n.Sales, t.Yesterday.Format(s.Locale, true))}
-	hour := 23
-	if zone, err := time.LoadLocation(s.Timezone); err == nil {
-		hour = time.Now().In(zone).Hour()
-	}
-	for h := range 24 {
-		c.Labels = append(c.Labels, time.Date(2000, 1, 1, h, 0, 0, 0, time.UTC).Format("3 pm"))
-		c.Yesterday = append(c.Yesterday, major(s, t.Before[h]))
-		if h <= hour {
-			c.Today = append(c.Today, major(s, t.Hours[h]))
-		}
-	}
-	return n, c, nil
-}
-
-func major(s shop.Settings, minor int64) float64 {
-	v := float64(minor)
-	for range money.Digits(s.Currency) {
-		v /= 10
-	}
-	return v
-}
-
-// amounts writes the numbers of a chart as money.
-func amounts(s shop.Settings) func(float64) string {
-	return func(v float64) string {
-		for range money.Digits(s.Currency) {
-			v *= 10
-		}
-		return money.Money{Amount: int64(v), Currency: s.Currency}.Format(s.Locale, true)
-	}
-}
-
-func (d *desk) today() error {
-	f, s, err := d.frame("Today", SectionToday)
-	if err != nil {
-		return err
-	}
-	p := Today{LiveURL: d.base + "/live", Link: d.link(s)}
-	if p.Numbers, p.Hours, err = d.numbers(s); err != nil {
-		return err
-	}
-	f.Waiting = p.Numbers.Waiting
-	p.Frame = f
-	n := 7
-	if d.form("days") == "30" {
-		n = 30
-	}
-	days, err := insight.Days.Do(d.ctx(), d.room, d.by, insight.DaysIn{Days: n})
-	if err != nil {
-		return err
-	}
-	p.Days = DaysChart{Range: n, Format: amounts(s)}
-	var total int64
-	for _, day := range days.Items {
-		at, _ := time.Parse(time.DateOnly, day.Date)
-		p.Days.Labels = append(p.Days.Labels, at.Format("2 Jan"))
-		p.Days.Values = append(p.Days.Values, major(s, day.Sales.Amount))
-		total += day.Sales.Amount
-	}
-	sum := money.Money{Amount: total, Currency: s.Currency}
-	p.Days.Total = sum.Format(s.Locale, true)
-	p.Days.More = money.Money{Amount: total / int64(n), Currency: s.Currency}.Format(s.Locale, true) + " a day"
-	p.Days.Summary = fmt.Sprintf("%s in the last %d days.", p.Days.Total, n)
-	recent, err := order.RecentOrders.Do(d.ctx(), d.room, d.by, order.RecentIn{Limit: 8})
-	if err != nil {
-		return err
-	}
-	p.Recent = d.rows(s, recent.Items)
-	waiting, err := order.ListOrders.Do(d.ctx(), d.room, d.by, order.ListIn{State: "placed", Page: op.Page{Limit: 5}})
-	if err != nil {
-		return err
-	}
-	p.Waiting = d.rows(s, waiting.Items)
-	if len(p.Waiting) > 0 {
-		p.Numbers.OldestWait = "Oldest " + time.Since(p.Waiting[len(p.Waiting)-1].At).Round(time.Minute).String() + " ago"
-	}
-	if len(p.Recent) == 0 {
-		if p.Steps, err = d.steps(s); err != nil {
-			return err
-		}
-	}
-	return d.show(http.StatusOK, p.Page())
-}
-
-func (d *desk) steps(s shop.Settings) ([]Step, error) {
-	list, err := catalog.ListProducts.Do(d.ctx(), d.room, d.by, catalog.ListIn{Page: op.Page{Limit: 1}})
-	if err != nil {
-		return nil, err
-	}
-	return []Step{
-		{Title: "Add your first product", Text: "A photo and a price are enough.", URL: d.base + "/quick", Action: "Add a product", Icon: "plus", Done: len(list.Items) > 0},
-		{Title: "Take UPI payments", Text: "Cash on delivery is on already. Give your UPI address to be paid at once.", URL: d.base + "/settings/payments", Action: "Set up UPI", Icon: "cash", Done: s.UPI.VPA != ""},
-		{Title: "Share your shop", Text: "Send the link to ten people you know.", URL: d.base + "/share", Action: "Share", Icon: "share"},
-	}, nil
-}
 
 func (d *desk) link(s shop.Settings) ShareLink {
 	u := d.ShopURL(d.room.Slug())
@@ -187,49 +57,6 @@ func (d *desk) rows(s shop.Settings, list []order.Summary) []OrderRow {
 		}
 	}
 	return out
-}
-
-// live keeps an open dashboard up to date: numbers, the chart, and orders as
-// they come.
-func (d *desk) live() error {
-	f, s, err := d.frame("", SectionToday)
-	if err != nil {
-		return err
-	}
-	return api.Live(d.w, d.r, d.Bus, d.room, d.Stop, func(stream *api.Stream, e event.Envelope) error {
-		if !strings.HasPrefix(e.Topic, "order.") {
-			return nil
-		}
-		if err := d.Bus.Settle(d.ctx()); err != nil { // the sums follow the event by a moment
-			return err
-		}
-		id := strconv.FormatInt(e.Seq, 10)
-		n, c, err := d.numbers(s)
-		if err != nil {
-			return err
-		}
-		for part, draw := range map[string]templ.Component{"today-numbers": n.Draw(), "today-hours": c.Draw()} {
-			if err := stream.Send("", "part", map[string]string{"id": part, "html": d.html(draw)}); err != nil {
-				return err
-			}
-		}
-		o, err := order.GetOrder.Do(d.ctx(), d.room, d.by, order.OrderIn{Order: e.Key})
-		if err != nil {
-			return err
-		}
-		row := d.rows(s, []order.Summary{{ID: o.ID, Number: o.Number, Status: o.Status, Payment: o.Payment, Name: o.Contact.Name, City: o.ShippingAddress.City, Items: o.Items, Total: o.Total, PlacedAt: o.PlacedAt}})[0]
-		return stream.Send(id, "order", map[string]any{
-			"html": d.html(row.Draw(f)), "said": fmt.Sprintf("Order %s from %s, %s", row.Number, row.Customer, row.Total), "waiting": n.Waiting, "new": e.Topic == order.OrderPlaced{}.Topic(),
-		})
-	})
-}
-
-func (d *desk) html(c templ.Component) string {
-	var b bytes.Buffer
-	if err := c.Render(d.ctx(), &b); err != nil {
-		d.Log.Error("a live piece failed", "err", err)
-	}
-	return b.String()
 }
 
 func (d *desk) orders() error {

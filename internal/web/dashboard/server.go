@@ -20,6 +20,7 @@ import (
 	"haat/internal/media"
 	"haat/internal/notify"
 	"haat/internal/op"
+	"haat/internal/order"
 	"haat/internal/shop"
 	"haat/internal/web"
 	"haat/internal/web/design"
@@ -204,7 +205,8 @@ func (s *server) shopRoutes(mux *http.ServeMux) {
 	page("GET /import", (*desk).importStart)
 	page("POST /import", (*desk).startImport)
 	page("GET /imports/{import}", (*desk).showImport)
-	page("POST /imports/{import}/start", (*desk).runImport)
+	page("GET /imports/{import}/live", (*desk).liveImport)
+	page("GET /imports/{import}/errors.csv", (*desk).importErrors)
 	page("GET /export", (*desk).export)
 	page("GET /export/products.csv", (*desk).exportProducts)
 	page("GET /settings", (*desk).settings)
@@ -221,14 +223,22 @@ func (s *server) shopRoutes(mux *http.ServeMux) {
 	page("GET /more", (*desk).more)
 }
 
-// frame is what stands around a page of the shop, and the settings it is made
-// of.
+// frame is what stands around a page of the shop, with the word that the last
+// form left for it, and the settings it is made of.
 func (d *desk) frame(title, section string) (Frame, shop.Settings, error) {
+	f, s, err := d.around(title, section)
+	if err == nil {
+		f.Flash = d.takeFlash(d.w, d.r)
+	}
+	return f, s, err
+}
+
+func (d *desk) around(title, section string) (Frame, shop.Settings, error) {
 	s, err := shop.ForPage.Do(d.ctx(), d.room, d.by, shop.PageIn{})
 	if err != nil {
 		return Frame{}, s, err
 	}
-	f := Frame{Title: title, Section: section, Now: time.Now(), ShopName: s.Name, ShopURL: d.ShopURL(d.room.Slug()), Base: d.base, Flash: d.takeFlash(d.w, d.r), Shops: 1}
+	f := Frame{Title: title, Section: section, Now: time.Now(), ShopName: s.Name, ShopURL: d.ShopURL(d.room.Slug()), Base: d.base}
 	if f.Zone, err = time.LoadLocation(s.Timezone); err != nil {
 		f.Zone = time.UTC
 	}
@@ -243,7 +253,9 @@ func (d *desk) frame(title, section string) (Frame, shop.Settings, error) {
 		return f, s, err
 	}
 	f.Shops = len(mine.Items)
-	return f, s, nil
+	counts, err := order.CountOrders.Do(d.ctx(), d.room, d.by, op.Empty{})
+	f.Waiting = int(counts.Placed)
+	return f, s, err
 }
 
 func (d *desk) show(status int, c templ.Component) error {

@@ -1,13 +1,15 @@
 package dashboard
 
 import (
+	"encoding/csv"
 	"fmt"
 	"net/http"
+	"strconv"
+	"strings"
 	"time"
 
 	"haat/internal/api"
 	"haat/internal/catalog"
-	"haat/internal/fault"
 	"haat/internal/op"
 )
 
@@ -70,44 +72,70 @@ func (d *desk) showImport() error {
 	if err != nil {
 		return err
 	}
+	return d.show(http.StatusOK, d.importView(f, x).Page())
+}
+
+func (d *desk) importView(f Frame, x catalog.Import) Import {
+	n := func(v int64) string { return strconv.FormatInt(v, 10) }
 	p := Import{
 		Frame: f, URL: d.base + "/imports/" + x.ID.String(), File: x.Name, Status: string(x.Status), DryRun: x.DryRun, At: x.CreatedAt, Rows: x.Rows, Done: x.RowsDone, Failure: x.Failure,
-		Counts: []Count{{"Products created", fmt.Sprint(x.Products.Created)}, {"Products updated", fmt.Sprint(x.Products.Updated)}, {"Products left out", fmt.Sprint(x.Products.Skipped)}, {"Variants", fmt.Sprint(x.Variants)}},
+		Counts: []Count{{"Products created", n(x.Products.Created)}, {"Products updated", n(x.Products.Updated)}, {"Products left out", n(x.Products.Skipped)}, {"Variants", n(x.Variants)}},
 		Images: ImageCounts{Queued: x.Images.Queued, Done: x.Images.Done, Failed: x.Images.Failed},
 	}
-	if x.StartedAt != nil && x.RowsDone > 0 {
-		end := time.Now()
-		if x.FinishedAt != nil {
-			end = *x.FinishedAt
-		}
-		if took := end.Sub(*x.StartedAt); took > 0 {
-			rate := float64(x.RowsDone) / took.Seconds()
+	if x.DryRun {
+		p.Counts[0].Label, p.Counts[1].Label, p.Counts[2].Label = "Products to create", "Products to update", "Products to leave out"
+	}
+	p.LiveURL = p.URL + "/live"
+	if x.StartedAt != nil && x.RowsDone > 0 && x.FinishedAt == nil {
+		if took := time.Since(*x.StartedAt).Seconds(); took >= 1 {
+			rate := float64(x.RowsDone) / took
 			p.Speed = fmt.Sprintf("%.0f rows a second", rate)
-			if left := float64(x.Rows-x.RowsDone) / rate; left > 1 {
+			if left := float64(x.Rows-x.RowsDone) / rate; left >= 1 {
 				p.Remains = "about " + time.Duration(left*float64(time.Second)).Round(time.Second).String() + " left"
 			}
 		}
 	}
-	for _, e := range x.RowErrors {
-		p.Errors = append(p.Errors, RowError{Row: e.Line, Column: e.Column, Text: e.Message, Fatal: e.Skipped != ""})
+	for _, e := range x.RowErrors[:min(len(x.RowErrors), 200)] {
+		p.Errors = append(p.Errors, RowError{Row: e.Line, Column: e.Column, Value: e.Handle, Text: e.Message, Fatal: e.Skipped != ""})
 	}
 	if more := x.Errors - int64(len(p.Errors)); more > 0 {
 		p.More = fmt.Sprintf("and %d more", more)
 	}
+	if len(x.RowErrors) > 0 {
+		p.ErrorsURL = p.URL + "/errors.csv"
+	}
 	for _, e := range x.FailedImages {
 		p.Images.Failures = append(p.Images.Failures, ImageFailure{URL: e.URL, Text: e.Error})
 	}
-	if x.DryRun && x.Status == catalog.ImportDone {
-		p.StartURL = d.base + "/import"
-	}
-	if x.Status == catalog.ImportQueued || x.Status == catalog.ImportRunning {
-		d.w.Header().Set("Refresh", "2")
-	}
-	return d.show(http.StatusOK, p.Page())
+	return p
 }
 
-func (d *desk) runImport() error {
-	return fault.Conflict("choose-again", "Choose the file again and import it.")
+// importErrors is what was wrong with the rows, for a spreadsheet.
+func (d *desk) importErrors() error {
+	x, err := catalog.GetImport.Do(d.ctx(), d.room, d.by, catalog.ImportIn{Import: d.r.PathValue("import")})
+	if err != nil {
+		return err
+	}
+	d.w.Header().Set("Content-Type", "text/csv; charset=utf-8")
+	d.w.Header().Set("Content-Disposition", `attachment; filename="import-errors.csv"`)
+	d.w.Header().Set("Cache-Control", "private, no-store")
+	c := csv.NewWriter(d.w)
+	rows := [][]string{{"Line", "Column", "Handle", "What is wrong", "Left out"}}
+	for _, e := range x.RowErrors {
+		rows = append(rows, []string{strconv.Itoa(e.Line), plainCell(e.Column), plainCell(e.Handle), plainCell(e.Message), plainCell(string(e.Skipped))})
+	}
+	if err := c.WriteAll(rows); err != nil {
+		d.Log.Debug("a download was cut off", "err", err)
+	}
+	return nil
+}
+
+// plainCell keeps a spreadsheet from taking somebody's text for a formula.
+func plainCell(text string) string {
+	if text != "" && strings.ContainsRune("=+-@\t\r", rune(text[0])) {
+		return "'" + text
+	}
+	return text
 }
 
 func (d *desk) export() error {

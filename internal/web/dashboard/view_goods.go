@@ -183,25 +183,23 @@ type ImportRow struct {
 // what it did. Polled or streamed while running; see js/live.js.
 type Import struct {
 	Frame
-	URL     string
-	File    string
-	Status  string // "queued", "running", "done", "failed"
-	DryRun  bool
-	At      time.Time
-	Rows    int64
-	Done    int64
-	Counts  []Count // products, variants, collections: created, updated, unchanged, skipped
-	Remains string  // "about 2 min left"
-	Speed   string  // "180 rows a second"
-	Failure string  // why it failed, in plain words
-	Errors  []RowError
-	More    string   // "and 212 more"; empty: all are shown
-	Unknown []string // columns kept as they are
-	Images  ImageCounts
-	LiveURL string
-	// StartURL starts the real run after a dry one; ErrorsURL is the errors
-	// as CSV.
-	StartURL, ErrorsURL string
+	URL       string
+	File      string
+	Status    string // "queued", "running", "done", "failed"
+	DryRun    bool
+	At        time.Time
+	Rows      int64
+	Done      int64
+	Counts    []Count // products, variants, collections: created, updated, unchanged, skipped
+	Remains   string  // "about 2 min left"
+	Speed     string  // "180 rows a second"
+	Failure   string  // why it failed, in plain words
+	Errors    []RowError
+	More      string   // "and 212 more"; empty: all are shown
+	Unknown   []string // columns kept as they are
+	Images    ImageCounts
+	LiveURL   string
+	ErrorsURL string // the errors as CSV
 }
 
 // Count is a number of things with its name.
@@ -211,7 +209,7 @@ type Count struct{ Label, Value string }
 type RowError struct {
 	Row    int
 	Column string
-	Value  string
+	Value  string // the product's handle
 	Text   string
 	Fatal  bool // the row was left out, rather than mended
 }

@@ -76,7 +76,7 @@ function order(news) {
     document.getElementById("live-none")?.remove();
     while (list.children.length > 12) list.lastElementChild.remove();
   }
-  if (news.new) {
+  if (news.new && !old) {
     const said = document.getElementById("live-said");
     if (said) said.textContent = news.said;
     if (localStorage.getItem(soundKey) === "on") ring();
