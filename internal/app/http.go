@@ -120,6 +120,7 @@ func outermost(surface string, m *meter.Meter, log *slog.Logger, next http.Handl
 	if err != nil {
 		panic(err) // the options above are constants
 	}
+	plain := next
 	next = zip(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
@@ -141,6 +142,10 @@ func outermost(surface string, m *meter.Meter, log *slog.Logger, next http.Handl
 			m.Request(surface, max(seen.code, 200), time.Since(start))
 			log.Debug("request", "surface", surface, "method", r.Method, "host", r.Host, "path", r.URL.Path, "status", seen.code, "took", time.Since(start))
 		}()
+		if r.Method == http.MethodGet && (strings.HasSuffix(r.URL.Path, "/live") || strings.HasSuffix(r.URL.Path, "/events")) {
+			plain.ServeHTTP(seen, r) // a stream is not compressed: each event goes out at once
+			return
+		}
 		next.ServeHTTP(seen, r)
 	})
 }

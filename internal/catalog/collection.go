@@ -166,7 +166,6 @@ var (
 	readMembers      = db.Q(`SELECT product FROM collection_product WHERE shop = $1 AND collection = $2 ORDER BY position, product`)
 	collectionsOf    = db.Q(`SELECT collection FROM collection_product WHERE shop = $1 AND product = $2`)
 	productExists    = db.Q(`SELECT id FROM product WHERE shop = $1 AND id = $2`)
-	allProducts      = db.Q(`SELECT id FROM product WHERE shop = $1 ORDER BY created_at, id`)
 	insertCollection = db.Q(`
 		INSERT INTO collection (shop, id, handle, title, description, sort, rule, image, width, height, alt, placeholder, seo, position, created_at, updated_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, 0, '', '', '', $9, $10, $10)`)

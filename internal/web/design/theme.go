@@ -116,15 +116,6 @@ func (p palette) css() string {
 	return strings.Join(parts, ";")
 }
 
-func (p palette) get(token string) colour {
-	for _, e := range p {
-		if e.token == token {
-			return e.value
-		}
-	}
-	panic("design: no token " + token)
-}
-
 // derive makes the tokens from a background, a text and an accent colour.
 func derive(bg, text, accent colour) palette {
 	light := bg.luminance() >= 0.18

@@ -309,9 +309,4 @@ func query(path string, q url.Values) string {
 	return path + "?" + q.Encode()
 }
 
-func isFault(err error, code string) bool {
-	f := fault.Of(err)
-	return f != nil && f.Code == code
-}
-
 var errNoCart = errors.New("there is no cart")
