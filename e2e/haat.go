@@ -100,7 +100,7 @@ func (h *Haat) Again(ctx context.Context) error {
 	}()
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	err = h.until(ctx, func() error {
+	err = h.Until(ctx, func() error {
 		resp, err := http.Get(h.URL + "/readyz")
 		if err != nil {
 			return err
@@ -118,9 +118,9 @@ func (h *Haat) Again(ctx context.Context) error {
 	return nil
 }
 
-// until tries again, ever more slowly, until try succeeds, the program has
+// Until tries again, ever more slowly, until try succeeds, the program has
 // ended or ctx is done.
-func (h *Haat) until(ctx context.Context, try func() error) error {
+func (h *Haat) Until(ctx context.Context, try func() error) error {
 	pause := 10 * time.Millisecond
 	for {
 		err := try()
@@ -181,7 +181,7 @@ func (h *Haat) Message(ctx context.Context, to string, ok func(Message) bool) (M
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	var found Message
-	err := h.until(ctx, func() error {
+	err := h.Until(ctx, func() error {
 		var page struct {
 			Items []Message `json:"items"`
 		}

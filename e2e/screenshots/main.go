@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"time"
 
 	"github.com/chromedp/chromedp"
 
@@ -54,15 +53,21 @@ func run(ctx context.Context, out string) error {
 		} `json:"items"`
 	}
 	shop := haat.Shop("demo")
-	for start := time.Now(); len(goods.Items) < 18; time.Sleep(500 * time.Millisecond) { // its shelves fill after the start
+	err = haat.Until(ctx, func() error { // its shelves fill after the start
 		if err := haat.Get(ctx, shop+"/api/v1/products", &goods); err != nil {
 			return err
 		}
-		if time.Since(start) > 2*time.Minute {
-			return fmt.Errorf("the demo shop at %s has only %d products", shop, len(goods.Items))
+		if n := len(goods.Items); n < 18 {
+			return fmt.Errorf("the demo shop at %s has only %d products", shop, n)
 		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
-	time.Sleep(3 * time.Second) // and then its first orders come
+	if _, err := haat.Message(ctx, "+919830099001", func(e2e.Message) bool { return true }); err != nil { // the last of its first orders
+		return err
+	}
 	pictures := []struct{ name, address string }{
 		{"storefront-home", shop + "/"},
 		{"dashboard-today", haat.URL + "/shops/demo"},
