@@ -215,7 +215,7 @@ func products(f Frame, n int) Products {
 func bulk(f Frame) Bulk {
 	v := Bulk{Frame: f, Currency: "₹", BackURL: "#", Pager: Pager{Next: "#", Note: "1–100 of 12,418 variants"}, Problems: Problems{"price-3": "“12o” is not an amount"}}
 	for i := range 24 {
-		v.Rows = append(v.Rows, BulkRow{Variant: fmt.Sprint(i), Product: goods[i/3%len(goods)], Name: []string{"Small / Indigo", "Medium / Indigo", "Large / Indigo"}[i%3], Image: picture1(i / 3), First: i%3 == 0, Price: fmt.Sprintf("%d.00", 399+i*50), Stock: fmt.Sprint(i * 3 % 17)})
+		v.Rows = append(v.Rows, BulkRow{Variant: fmt.Sprint(i), Product: goods[i/3%len(goods)], Name: []string{"Small / Indigo", "Medium / Indigo", "Large / Indigo"}[i%3], First: i%3 == 0, Price: fmt.Sprintf("%d.00", 399+i*50), Stock: fmt.Sprint(i * 3 % 17)})
 	}
 	v.Rows[3].Price = "12o"
 	return v

@@ -10,9 +10,12 @@ import (
 
 	"haat/internal/catalog/shopify"
 	"haat/internal/fault"
+	"haat/internal/insight"
+	"haat/internal/media"
 	"haat/internal/money"
 	"haat/internal/notify"
 	"haat/internal/op"
+	"haat/internal/order"
 	"haat/internal/ship"
 	"haat/internal/shop"
 	"haat/internal/web"
@@ -35,19 +38,28 @@ func (s *server) publicRoutes(mux *http.ServeMux) {
 	page("POST /signout", s.signOut)
 	page("GET /recover", s.recovery)
 	page("POST /recover", s.recover)
+	page("GET /recover/contact", s.newContact)
+	page("POST /recover/contact", s.sendNewContact)
 	page("GET /docs/api", s.apiDocs)
 	if s.Dev {
 		page("GET /dev/messages", s.devMessages)
 	}
 }
 
+const landingTitle = "Open a shop in thirty seconds"
+
 func (s *server) landing(w http.ResponseWriter, r *http.Request) error {
-	p := Landing{Public: s.public(r, "Open a shop in thirty seconds")}
-	if room, err := s.Fleet.BySlug(r.Context(), "demo"); err == nil {
-		p.DemoURL = s.ShopURL(room.Slug())
-	}
+	p := Landing{Public: s.public(r, landingTitle), DemoURL: s.demo(r)}
 	p.Flash = s.takeFlash(w, r)
 	return web.Render(w, r, http.StatusOK, p.Page())
+}
+
+// demo is the address of the shop to look at, if there is one.
+func (s *server) demo(r *http.Request) string {
+	if room, err := s.Fleet.BySlug(r.Context(), "demo"); err == nil && !room.Suspended() {
+		return s.ShopURL(room.Slug())
+	}
+	return ""
 }
 
 func (s *server) signIn(w http.ResponseWriter, r *http.Request) error {
@@ -64,9 +76,9 @@ func local(path string) string {
 	return path
 }
 
-// typed reads a phone number or e-mail address as people type them.
-func typed(text string) (shop.Address, error) {
-	c, err := shop.GuessContact(text, "IN")
+// reach reads a phone number or e-mail address as people type them.
+func (s *server) reach(text string) (shop.Address, error) {
+	c, err := shop.GuessContact(text, s.Region)
 	if err != nil {
 		return shop.Address{}, err
 	}
@@ -77,29 +89,58 @@ func typed(text string) (shop.Address, error) {
 }
 
 func (s *server) sendCode(w http.ResponseWriter, r *http.Request) error {
-	contact, next := strings.TrimSpace(r.FormValue("contact")), local(r.FormValue("next"))
-	refused := func(f *fault.Fault) error {
-		if next == "/new" {
-			p := Landing{Public: s.public(r, "Open a shop"), Contact: contact, Problems: Problems{"contact": f.Message}}
+	contact, next, purpose := strings.TrimSpace(r.FormValue("contact")), local(r.FormValue("next")), r.FormValue("purpose")
+	to, err := s.reach(contact)
+	if err == nil {
+		err = s.send(r, to, purpose)
+	}
+	if f := refusal(err); f != nil {
+		switch {
+		case r.URL.Path == "/code/resend":
+			return s.showCode(w, r, http.StatusUnprocessableEntity, Problems{"": f.Message})
+		case next == "/new":
+			p := Landing{Public: s.public(r, landingTitle), Contact: contact, Problems: Problems{"contact": f.Message}, DemoURL: s.demo(r)}
 			return web.Render(w, r, http.StatusUnprocessableEntity, p.Page())
 		}
 		p := SignIn{Public: s.public(r, "Sign in"), Next: next, Contact: contact, Problems: Problems{"contact": f.Message}}
 		return web.Render(w, r, http.StatusUnprocessableEntity, p.Page())
 	}
-	to, err := typed(contact)
-	if err == nil {
-		err = s.send(r, to)
-	}
-	if f := wrong(err); f != nil {
-		return refused(f)
-	}
-	if f := fault.Of(err); f != nil && f.Code == "cannot-send" {
-		return refused(f)
-	}
 	if err != nil {
 		return err
 	}
-	return web.Back(w, r, "/code?"+url.Values{"contact": {contact}, "next": {next}, "purpose": {r.FormValue("purpose")}}.Encode())
+	return toCode(w, r, contact, purpose, next)
+}
+
+func toCode(w http.ResponseWriter, r *http.Request, contact, purpose, next string) error {
+	return web.Back(w, r, "/code?"+url.Values{"contact": {contact}, "next": {next}, "purpose": {purpose}}.Encode())
+}
+
+// refusal gives the fault that is shown beside a contact: that it is none, or
+// that nothing can be sent there now.
+func refusal(err error) *fault.Fault {
+	if f := fault.Of(err); f != nil && f.Code == "cannot-send" {
+		return f
+	}
+	return wrong(err)
+}
+
+// send sends a code to sign in with or, to who is signed in, one that adds a
+// contact to the account.
+func (s *server) send(r *http.Request, to shop.Address, purpose string) error {
+	if purpose == forContact {
+		by, err := s.caller(r, nil)
+		if err != nil {
+			return err
+		}
+		var in shop.ContactRequest
+		in.Body.Address = to
+		_, err = s.Accounts.AddContact.Do(r.Context(), by, in)
+		return err
+	}
+	var in shop.CodeRequest
+	in.Body.Address = to
+	_, err := s.Accounts.SendCode.Do(r.Context(), op.Caller{IP: s.Door.IP(r)}, in)
+	return err
 }
 
 func (s *server) code(w http.ResponseWriter, r *http.Request) error {
@@ -108,7 +149,7 @@ func (s *server) code(w http.ResponseWriter, r *http.Request) error {
 
 func (s *server) showCode(w http.ResponseWriter, r *http.Request, status int, problems Problems) error {
 	contact := strings.TrimSpace(r.FormValue("contact"))
-	c, err := shop.GuessContact(contact, "IN")
+	c, err := shop.GuessContact(contact, s.Region)
 	if err != nil {
 		return web.Back(w, r, "/signin")
 	}
@@ -125,12 +166,16 @@ func (s *server) showCode(w http.ResponseWriter, r *http.Request, status int, pr
 }
 
 func (s *server) useCode(w http.ResponseWriter, r *http.Request) error {
-	to, err := typed(r.FormValue("contact"))
+	to, err := s.reach(r.FormValue("contact"))
 	if err != nil {
 		return web.Back(w, r, "/signin")
 	}
+	code, next := strings.Join(strings.Fields(r.FormValue("code")), ""), local(r.FormValue("next"))
+	if r.FormValue("purpose") == forContact {
+		return s.addContact(w, r, to, code, next)
+	}
 	in := shop.Proof{Agent: r.UserAgent()}
-	in.Body.Address, in.Body.Code = to, strings.Join(strings.Fields(r.FormValue("code")), "")
+	in.Body.Address, in.Body.Code = to, code
 	done, err := s.Accounts.SignIn.Do(r.Context(), op.Caller{IP: s.Door.IP(r)}, in)
 	if f := wrong(err); f != nil {
 		return s.showCode(w, r, http.StatusUnprocessableEntity, Problems{"code": f.Message})
@@ -139,12 +184,16 @@ func (s *server) useCode(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	s.Cookies.Set(w, r, sessionCookie, done.Token, sessionAge)
-	next := local(r.FormValue("next"))
+	switch {
+	case done.New:
+		next = "/new"
+	case r.FormValue("purpose") == forRecovery:
+		if err := s.onlyHere(r, done); err != nil {
+			return err
+		}
+	}
 	if next == "" || next == "/new" && !done.New {
 		next = "/shops"
-	}
-	if done.New {
-		next = "/new"
 	}
 	return web.Back(w, r, next)
 }
@@ -183,7 +232,7 @@ func (s *server) countryOf(r *http.Request, by op.Caller) string {
 	me, err := s.Accounts.Show.Do(r.Context(), by, shop.Myself{})
 	if err == nil {
 		for _, c := range me.Contacts {
-			if got, err := shop.GuessContact(c.Address, "IN"); err == nil && got.Country != "" {
+			if got, err := shop.GuessContact(c.Address, s.Region); err == nil && got.Country != "" {
 				return got.Country
 			}
 		}
@@ -258,12 +307,44 @@ func (s *server) myShops(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if len(me.Contacts) > 0 {
-		p.Contact = me.Contacts[0].Address
+		p.Contact = me.Contacts[0].Contact().Show()
 	}
-	for _, m := range mine.Items {
-		p.Rows = append(p.Rows, MyShop{Name: m.Name, URL: "/shops/" + m.Slug, ShopURL: s.ShopURL(m.Slug), Host: bareHost(s.ShopURL(m.Slug))})
+	for i, m := range mine.Items {
+		row := MyShop{Name: m.Name, URL: "/shops/" + m.Slug, ShopURL: s.ShopURL(m.Slug), Host: bareHost(s.ShopURL(m.Slug)), Suspended: m.Suspended}
+		if i < 20 { // more would take too long to look at
+			if err := s.lookInto(r, by, m, &row); err != nil {
+				return err
+			}
+		}
+		p.Rows = append(p.Rows, row)
 	}
 	return web.Render(w, r, http.StatusOK, p.Page())
+}
+
+// lookInto adds what happens in one of the caller's shops today.
+func (s *server) lookInto(r *http.Request, by op.Caller, m shop.Mine, row *MyShop) error {
+	room, err := s.Fleet.BySlug(r.Context(), m.Slug)
+	if err != nil {
+		return err
+	}
+	by.Shop = m.ID
+	set, err := shop.ForPage.Do(r.Context(), room, by, shop.PageIn{})
+	if err != nil {
+		return err
+	}
+	if set.Theme.Logo != "" {
+		row.Logo = media.URL(m.ID, set.Theme.Logo, 160)
+	}
+	day, err := insight.Today.Do(r.Context(), room, by, insight.TodayIn{})
+	if err != nil {
+		return err
+	}
+	if day.Orders > 0 {
+		row.Today = day.Sales.Format(set.Locale, true) + " today · " + plural(day.Orders, "order")
+	}
+	counts, err := order.CountOrders.Do(r.Context(), room, by, op.Empty{})
+	row.Waiting = int(counts.Placed)
+	return err
 }
 
 func bareHost(origin string) string {
@@ -286,28 +367,6 @@ func (s *server) signOut(w http.ResponseWriter, r *http.Request) error {
 	s.Cookies.Clear(w, sessionCookie)
 	s.flash(w, r, Flash{Text: "You are signed out."})
 	return web.Back(w, r, "/")
-}
-
-func (s *server) recovery(w http.ResponseWriter, r *http.Request) error {
-	p := Recover{Public: s.public(r, "Lost your phone?")}
-	return web.Render(w, r, http.StatusOK, p.Page())
-}
-
-// recover sends a code to the second contact, which signs in like the first.
-func (s *server) recover(w http.ResponseWriter, r *http.Request) error {
-	p := Recover{Public: s.public(r, "Lost your phone?"), Contact: r.FormValue("contact"), Second: r.FormValue("second")}
-	to, err := typed(p.Second)
-	if err == nil {
-		err = s.send(r, to)
-	}
-	if f := wrong(err); f != nil {
-		p.Problems = Problems{"second": f.Message}
-		return web.Render(w, r, http.StatusUnprocessableEntity, p.Page())
-	}
-	if err != nil {
-		return err
-	}
-	return web.Back(w, r, "/code?"+url.Values{"contact": {p.Second}, "purpose": {"recover"}, "next": {"/shops"}}.Encode())
 }
 
 func (s *server) apiDocs(w http.ResponseWriter, r *http.Request) error {
@@ -339,11 +398,4 @@ func (s *server) devMessages(w http.ResponseWriter, r *http.Request) error {
 		p.Items = append(p.Items, DevMessage{To: m.To, Channel: string(m.Channel), Text: m.Text, Code: m.Code, SentAt: m.SentAt})
 	}
 	return web.Render(w, r, http.StatusOK, p.Page())
-}
-
-func (s *server) send(r *http.Request, to shop.Address) error {
-	var in shop.CodeRequest
-	in.Body.Address = to
-	_, err := s.Accounts.SendCode.Do(r.Context(), op.Caller{IP: s.Door.IP(r)}, in)
-	return err
 }

@@ -127,7 +127,7 @@ func (d *desk) showOrder(status int, problems Problems) error {
 		StatusURL: d.ShopURL(d.room.Slug()) + o.StatusURL, Problems: problems,
 		Method: map[order.Method]string{order.CashOnDelivery: "Cash on delivery", order.UPI: "UPI"}[o.Payment.Method],
 		Fulfil: FulfilForm{Carrier: d.form("carrier"), Number: d.form("tracking"), Link: d.form("link")}, NoteText: d.form("note"),
-		Cancel: CancelForm{Reason: d.form("reason"), Restock: true, Reasons: []Choice{
+		Cancel: CancelForm{Reason: d.form("reason"), Restock: problems == nil || d.form("restock") == "1", Reasons: []Choice{
 			{Value: "Out of stock", Label: "Out of stock"}, {Value: "The shopper asked for it", Label: "The shopper asked for it"}, {Value: "The address cannot be reached", Label: "The address cannot be reached"},
 		}},
 	}
@@ -144,7 +144,7 @@ func (d *desk) showOrder(status int, problems Problems) error {
 		p.PayNote = "Look into your UPI app for " + p.Total + " before you mark this order as paid."
 	}
 	if o.Payment.Status == order.PaymentPaid {
-		p.Cancel.Refund = p.Total + " by UPI"
+		p.Cancel.Refund = p.Total
 	}
 	if t := o.Tracking; t != nil {
 		p.Tracking = Tracking{t.Carrier, t.Number, t.URL}

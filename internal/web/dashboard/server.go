@@ -24,6 +24,7 @@ import (
 	"haat/internal/shop"
 	"haat/internal/web"
 	"haat/internal/web/design"
+	"haat/internal/web/storefront"
 )
 
 // Deps is what the dashboard stands on.
@@ -40,6 +41,7 @@ type Deps struct {
 	Log         *slog.Logger
 	URL         string                   // the platform's origin
 	ShopURL     func(slug string) string // a shop's origin
+	Region      string                   // country of phone numbers without one; empty: IN
 	Stop        <-chan struct{}          // closed when live streams must end
 	Dev         bool
 	DevMessages func() []notify.Sent
@@ -58,17 +60,25 @@ const (
 type server struct {
 	Deps
 	pages web.Pages
+	shops http.Handler // shows a shop to its merchant
 }
 
 // New makes the handler of the platform's host.
 func New(d Deps) http.Handler {
+	if d.Region == "" {
+		d.Region = "IN"
+	}
 	s := &server{Deps: d}
 	s.pages = web.Pages{Log: d.Log, Error: s.failure}
+	s.shops = storefront.New(storefront.Deps{Fleet: d.Fleet, Door: d.Door, Cookies: d.Cookies, Log: d.Log, URL: d.URL, ShopURL: d.ShopURL})
 	mux := http.NewServeMux()
 	s.publicRoutes(mux)
 	s.shopRoutes(mux)
 	mux.HandleFunc("GET "+design.AssetPath, func(w http.ResponseWriter, r *http.Request) {
 		f, ok := Files.File(r.URL.Path)
+		if !ok {
+			f, ok = storefront.Assets.File(r.URL.Path) // of a theme's preview
+		}
 		if !ok {
 			s.pages.Fail(w, r, fault.NotFound("There is no such file."))
 			return
@@ -213,6 +223,8 @@ func (s *server) shopRoutes(mux *http.ServeMux) {
 	page("POST /settings", (*desk).saveSettings)
 	page("GET /settings/theme", (*desk).theme)
 	page("POST /settings/theme", (*desk).saveTheme)
+	page("GET /settings/theme/preview", (*desk).preview)
+	page("GET /settings/theme/preview.css", (*desk).previewCSS)
 	page("GET /settings/delivery", (*desk).delivery)
 	page("POST /settings/delivery", (*desk).saveDelivery)
 	page("GET /settings/payments", (*desk).payments)

@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"haat/internal/media"
 	"haat/internal/money"
 	"haat/internal/op"
+	"haat/internal/order"
 	"haat/internal/pay"
 	"haat/internal/ship"
 	"haat/internal/shop"
@@ -49,14 +51,14 @@ func (d *desk) showSettings(status int, problems Problems) error {
 		Frame: f, Name: d.typed("name", s.Name), Slug: d.room.Slug(), Tagline: d.typed("tagline", s.Theme.Tagline), Phone: d.typed("phone", showPhone(s.Phone)), Email: d.typed("email", s.Email),
 		WhatsApp: d.typed("whatsapp", showPhone(s.WhatsApp)), AddressLine: d.typed("address", s.Address), Country: d.typed("country", s.Country), Currency: d.typed("currency", s.Currency),
 		Locale: d.typed("locale", s.Locale), Timezone: d.typed("timezone", s.Timezone), Host: host, Problems: problems,
-		Currencies: []Choice{{Value: s.Currency, Label: s.Currency}}, CurrencyFixed: true,
-		Locales:   []Choice{{Value: s.Locale, Label: s.Locale}, {Value: "en-IN", Label: "English (India)"}, {Value: "hi-IN", Label: "Hindi (India)"}, {Value: "en-GB", Label: "English (United Kingdom)"}, {Value: "en-US", Label: "English (United States)"}},
-		Timezones: []Choice{{Value: s.Timezone, Label: s.Timezone}},
+		Locales:   choices(s.Locale, locales),
+		Timezones: choices(s.Timezone, timezones),
 	}
-	for _, z := range []string{"Asia/Kolkata", "Asia/Dhaka", "Asia/Dubai", "Asia/Singapore", "Europe/London", "Europe/Berlin", "America/New_York", "UTC"} {
-		if z != s.Timezone {
-			v.Timezones = append(v.Timezones, Choice{Value: z, Label: z})
-		}
+	if v.CurrencyFixed, err = d.traded(); err != nil {
+		return err
+	}
+	if v.Currencies = []Choice{{Value: s.Currency, Label: s.Currency}}; !v.CurrencyFixed {
+		v.Currencies = currencies
 	}
 	for _, c := range ship.Countries() {
 		v.Countries = append(v.Countries, Choice{Value: c.Code, Label: c.Name})
@@ -75,6 +77,25 @@ func (d *desk) showSettings(status int, problems Problems) error {
 	return d.show(status, v.Page())
 }
 
+// traded reports whether there are amounts in the shop's currency already, so
+// that another one would change what they are worth.
+func (d *desk) traded() (bool, error) {
+	products, err := catalog.CountProducts(d.ctx(), d.room)
+	if err != nil {
+		return false, err
+	}
+	orders, err := order.CountOrders.Do(d.ctx(), d.room, d.by, op.Empty{})
+	return products > 0 || orders.All > 0, err
+}
+
+// choices is a list to choose from that has the present value in any case.
+func choices(present string, list []Choice) []Choice {
+	if slices.ContainsFunc(list, func(c Choice) bool { return c.Value == present }) {
+		return list
+	}
+	return append([]Choice{{Value: present, Label: present}}, list...)
+}
+
 func (d *desk) saveSettings() error {
 	given := func(name string) *string {
 		if _, there := d.r.Form[name]; !there {
@@ -87,11 +108,16 @@ func (d *desk) saveSettings() error {
 		return err
 	}
 	c := shop.Changes{
-		Name: given("name"), Country: given("country"), Locale: given("locale"), Timezone: given("timezone"), Phone: given("phone"), Email: given("email"), WhatsApp: given("whatsapp"), Address: given("address"),
+		Name: given("name"), Currency: given("currency"), Country: given("country"), Locale: given("locale"), Timezone: given("timezone"), Phone: given("phone"), Email: given("email"), WhatsApp: given("whatsapp"), Address: given("address"),
 		Theme:    &shop.ThemeChanges{Tagline: given("tagline")},
 		Policies: &shop.PolicyChanges{Returns: given("returns_policy"), Privacy: given("privacy_policy"), Shipping: given("shipping_policy")},
 	}
-	return d.change(c, "/settings", map[string]string{"/name": "name", "/country": "country", "/locale": "locale", "/timezone": "timezone", "/phone": "phone", "/email": "email", "/whatsapp": "whatsapp", "/address": "address",
+	if fixed, err := d.traded(); err != nil {
+		return err
+	} else if fixed {
+		c.Currency = nil
+	}
+	return d.change(c, "/settings", map[string]string{"/name": "name", "/currency": "currency", "/country": "country", "/locale": "locale", "/timezone": "timezone", "/phone": "phone", "/email": "email", "/whatsapp": "whatsapp", "/address": "address",
 		"/theme/tagline": "tagline", "/policies/returns": "returns_policy", "/policies/privacy": "privacy_policy", "/policies/shipping": "shipping_policy"},
 		func(p Problems) error { return d.showSettings(http.StatusUnprocessableEntity, p) })
 }
@@ -122,7 +148,7 @@ func (d *desk) showTheme(status int, t shop.Theme, problems Problems) error {
 	}
 	v := ThemeEditor{
 		Frame: f, Accent: orElse(t.Accent, "#3a3aa8"), Background: orElse(t.Background, "#ffffff"), Text: orElse(t.Text, "#171614"), Font: orElse(t.Font, "system"), LogoHash: t.Logo, BannerHash: t.Banner,
-		LogoImage: d.picture(t.Logo), BannerImage: d.picture(t.Banner), Tagline: t.Tagline, Presets: presets, PreviewURL: f.ShopURL, UploadURL: d.base + "/images", Problems: problems,
+		LogoImage: d.picture(t.Logo), BannerImage: d.picture(t.Banner), Tagline: t.Tagline, Presets: presets, PreviewURL: d.base + "/settings/theme/preview", UploadURL: d.base + "/images", Problems: problems,
 		Kinds: []Choice{{Value: "banner", Label: "Banner"}, {Value: "featured", Label: "Products of a collection"}, {Value: "collections", Label: "All collections"}, {Value: "text", Label: "Text"}},
 	}
 	for _, sec := range t.Sections {
@@ -138,11 +164,13 @@ func (d *desk) showTheme(status int, t shop.Theme, problems Problems) error {
 	if err := (design.Theme{Accent: v.Accent, Background: v.Background, Text: v.Text, Font: v.Font}).Check(); err != nil {
 		v.Contrast = err.Error()
 	}
+	d.w.Header().Set("Content-Security-Policy", framing)
 	return d.show(status, v.Page())
 }
 
 func (d *desk) saveTheme() error {
-	if err := d.multipart(); err != nil {
+	in, err := d.read("logo", "banner")
+	if err != nil {
 		return err
 	}
 	t := shop.Theme{Accent: d.form("accent"), Background: d.form("background"), Text: d.form("text"), Font: d.form("font"), Tagline: d.form("tagline"), Logo: d.form("logo_hash"), Banner: d.form("banner_hash")}
@@ -166,15 +194,8 @@ func (d *desk) saveTheme() error {
 	for _, p := range sections {
 		t.Sections = append(t.Sections, p.Section)
 	}
-	problems := Problems{}
 	for field, to := range map[string]*string{"logo": &t.Logo, "banner": &t.Banner} {
-		kept, err := d.upload(field)
-		if f := wrong(err); f != nil {
-			problems[field] = f.Message
-		} else if err != nil {
-			return err
-		}
-		if len(kept) > 0 {
+		if kept := in.pictures[field]; len(kept) > 0 {
 			*to = kept[0].Hash
 		}
 		if d.form(field+"_remove") != "" || *to != "" && !media.IsHash(*to) {
@@ -187,8 +208,8 @@ func (d *desk) saveTheme() error {
 			return d.showTheme(http.StatusOK, t, nil)
 		}
 	}
-	if len(problems) > 0 {
-		return d.showTheme(http.StatusUnprocessableEntity, t, problems)
+	if len(in.problems) > 0 {
+		return d.showTheme(http.StatusUnprocessableEntity, t, in.problems)
 	}
 	c := shop.Changes{Theme: &shop.ThemeChanges{Accent: &t.Accent, Background: &t.Background, Text: &t.Text, Font: &t.Font, Logo: &t.Logo, Banner: &t.Banner, Tagline: &t.Tagline, Sections: &t.Sections}}
 	names := map[string]string{"/theme/accent": "accent", "/theme/background": "background", "/theme/text": "text", "/theme/font": "font", "/theme/logo": "logo", "/theme/banner": "banner", "/theme/tagline": "tagline"}
@@ -220,6 +241,15 @@ func (d *desk) showDelivery(status int, problems Problems) error {
 	for _, c := range ship.Countries() {
 		v.Countries = append(v.Countries, CountryChoice{c.Code, c.Name, slices.Contains(on, c.Code)})
 	}
+	slices.SortStableFunc(v.Countries, func(a, b CountryChoice) int { // those chosen first
+		switch {
+		case a.On == b.On:
+			return 0
+		case a.On:
+			return -1
+		}
+		return 1
+	})
 	return d.show(status, v.Page())
 }
 
@@ -262,7 +292,7 @@ func (d *desk) showPayments(status int, problems Problems) error {
 		v.COD = d.form("cod") != ""
 	}
 	if s.UPI.VPA != "" {
-		q, err := qrCode(pay.UPILink(s.UPI.VPA, s.Name, 100, s.Currency, "TEST", "Test"))
+		q, err := qrCode(pay.UPILink(s.UPI.VPA, cmp.Or(s.UPI.Payee, s.Name), 100, s.Currency, "TEST", "Test"))
 		if err != nil {
 			return err
 		}
@@ -273,14 +303,25 @@ func (d *desk) showPayments(status int, problems Problems) error {
 
 func (d *desk) savePayments() error {
 	cod, vpa, payee := d.form("cod") != "", d.form("vpa"), d.form("payee")
-	c := shop.Changes{COD: &cod, UPI: &shop.UPIChanges{VPA: &vpa, Payee: &payee}}
+	problems, hold := Problems{}, (*int)(nil)
 	if text := d.form("hold_hours"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 || n > 720 {
-			return d.showPayments(http.StatusUnprocessableEntity, Problems{"hold_hours": "Between 1 and 720 hours."})
+			problems["hold_hours"] = "Between 1 and 720 hours."
 		}
-		c.HoldHours = &n
+		hold = &n
 	}
+	s, err := shop.ForPage.Do(d.ctx(), d.room, d.by, shop.PageIn{})
+	if err != nil {
+		return err
+	}
+	if len(pay.Methods(pay.Config{COD: cod, VPA: vpa, Payee: payee, Currency: s.Currency})) == 0 {
+		problems["cod"] = "Keep one way to pay, or nobody can order."
+	}
+	if len(problems) > 0 {
+		return d.showPayments(http.StatusUnprocessableEntity, problems)
+	}
+	c := shop.Changes{COD: &cod, UPI: &shop.UPIChanges{VPA: &vpa, Payee: &payee}, HoldHours: hold}
 	return d.change(c, "/settings/payments", map[string]string{"/upi/vpa": "vpa", "/upi/payee": "payee", "/hold_hours": "hold_hours", "/cod": "cod"},
 		func(p Problems) error { return d.showPayments(http.StatusUnprocessableEntity, p) })
 }
@@ -305,7 +346,7 @@ func (d *desk) showAccount(status int, typedSecond string, awaiting bool, proble
 		if i == 0 {
 			v.Contact = shown
 		} else {
-			v.Second = shown
+			v.Second = strings.TrimPrefix(v.Second+", "+shown, ", ")
 		}
 	}
 	devices, err := d.Accounts.Sessions.Do(d.ctx(), d.by, shop.Myself{})
@@ -330,7 +371,7 @@ func device(agent string) string {
 
 // second names another contact: first where to send a code, then the code.
 func (d *desk) second() error {
-	to, err := typed(d.form("second"))
+	to, err := d.reach(d.form("second"))
 	if err == nil && d.form("code") == "" {
 		var in shop.ContactRequest
 		in.Body.Address = to

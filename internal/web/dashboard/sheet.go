@@ -3,17 +3,42 @@ package dashboard
 import (
 	"fmt"
 	"net/http"
+	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
 	"haat/internal/catalog"
-	"haat/internal/fault"
+	"haat/internal/media"
 	"haat/internal/money"
 	"haat/internal/op"
 	"haat/internal/shop"
 )
 
-func (d *desk) quick() error { return d.showQuick(http.StatusOK, Quick{}) }
+// quick is the form, and above it what was published with it a moment ago.
+func (d *desk) quick() error {
+	made := d.form("made")
+	if made == "" {
+		return d.showQuick(http.StatusOK, Quick{})
+	}
+	p, err := catalog.GetProduct.Do(d.ctx(), d.room, d.by, catalog.ProductIn{Product: made})
+	if err != nil {
+		return err
+	}
+	s, err := shop.ForPage.Do(d.ctx(), d.room, d.by, shop.PageIn{})
+	if err != nil {
+		return err
+	}
+	sold := catalog.Summary{Handle: p.Handle, Title: p.Title}
+	if len(p.Variants) > 0 {
+		sold.Price = p.Variants[0].Price
+	}
+	if len(p.Images) > 0 {
+		sold.Image = &p.Images[0]
+	}
+	last := d.shareProduct(s, sold)
+	return d.showQuick(http.StatusOK, Quick{Last: &last})
+}
 
 func (d *desk) showQuick(status int, q Quick) error {
 	f, s, err := d.frame("Quick add", SectionAdd)
@@ -26,37 +51,37 @@ func (d *desk) showQuick(status int, q Quick) error {
 
 // saveQuick makes a product of a photo, a title and a price.
 func (d *desk) saveQuick() error {
-	if err := d.multipart(); err != nil {
+	sent, err := d.read("photo")
+	if err != nil {
 		return err
 	}
-	q := Quick{Title: d.form("title"), Price: d.form("price"), Stock: d.form("stock"), Problems: Problems{}}
+	q := Quick{Title: d.form("title"), Price: d.form("price"), Stock: d.form("stock"), Problems: sent.problems}
 	s, err := shop.ForPage.Do(d.ctx(), d.room, d.by, shop.PageIn{})
 	if err != nil {
 		return err
 	}
-	var images []Image
-	kept, err := d.upload("photo")
-	if f := wrong(err); f != nil {
-		q.Problems["photo"] = f.Message
-	} else if err != nil {
-		return err
-	}
-	if len(kept) == 0 {
-		if m, ok, err := d.Pictures.Find(d.ctx(), d.room.Shop(), d.form("photo_hash")); err == nil && ok {
+	form := ProductForm{Title: q.Title, Status: "active", Variants: []VariantForm{{Price: q.Price, Stock: q.Stock}}}
+	kept := sent.pictures["photo"]
+	if hash := d.form("photo_hash"); len(kept) == 0 && media.IsHash(hash) {
+		m, found, err := d.Pictures.Find(d.ctx(), d.room.Shop(), hash)
+		if err != nil {
+			return err
+		}
+		if found {
 			kept = append(kept, m)
 		}
 	}
 	for _, m := range kept {
-		images = append(images, d.image(&catalog.Picture{Hash: m.Hash, Width: m.Width, Height: m.Height, Alt: q.Title}))
+		m.Alt = q.Title
+		form.Images = append(form.Images, d.shown(m))
 	}
-	if len(images) > 0 {
-		q.Photo = &images[0]
+	if len(form.Images) > 0 {
+		q.Photo = &form.Images[0]
 	}
-	form := ProductForm{Title: q.Title, Status: "active", Images: images, Variants: []VariantForm{{Price: q.Price, Stock: q.Stock}}}
 	if d.form("draft") != "" {
 		form.Status = "draft"
 	}
-	in, problems := form.input(s.Currency)
+	in, problems := form.input(s.Currency, catalog.Details{})
 	for from, to := range map[string]string{"variant-0-price": "price", "variant-0-stock": "stock"} {
 		if problems[from] != "" {
 			q.Problems[to] = problems[from]
@@ -76,7 +101,10 @@ func (d *desk) saveQuick() error {
 	if err != nil {
 		return err
 	}
-	return d.back("/products/"+made.ID.String(), Flash{Text: made.Title + " is in your shop."})
+	if made.Status != catalog.Active {
+		return d.back("/products/"+made.ID.String(), Flash{Text: made.Title + " is kept as a draft."})
+	}
+	return d.back("/quick?made="+made.ID.String(), Flash{})
 }
 
 func (d *desk) bulk() error { return d.showBulk(http.StatusOK, nil) }
@@ -90,7 +118,7 @@ func (d *desk) showBulk(status int, problems Problems) error {
 	if err != nil {
 		return err
 	}
-	b := Bulk{Frame: f, Query: d.form("q"), Currency: sign(s), Problems: problems, BackURL: d.base + "/products", Pager: d.pager("/products/bulk", list.Next)}
+	b := Bulk{Frame: f, Query: d.form("q"), After: d.form("after"), Currency: sign(s), Problems: problems, BackURL: d.base + "/products", Pager: d.pager("/products/bulk", list.Next)}
 	last := ""
 	for _, v := range list.Items {
 		key := v.ID.String()
@@ -114,60 +142,99 @@ func (d *desk) showBulk(status int, problems Problems) error {
 // saveBulk writes what differs from what was shown.
 func (d *desk) saveBulk() error {
 	if err := d.r.ParseForm(); err != nil {
-		return fault.Invalid("", "We could not read this form.").Because(err)
+		return unread(err)
 	}
 	s, err := shop.ForPage.Do(d.ctx(), d.room, d.by, shop.PageIn{})
 	if err != nil {
 		return err
 	}
-	problems, edits, order := Problems{}, map[string]*catalog.BulkRow{}, []string{}
-	for name := range d.r.PostForm {
-		field, vid, ok := strings.Cut(name, "-")
-		if !ok || field != "price" && field != "compare" && field != "stock" || d.form(name) == d.form("was-"+name) {
-			continue
+	problems, rows := Problems{}, []catalog.BulkRow{}
+	for _, vid := range d.sheetRows() {
+		row, changed, wrong := d.sheetRow(vid, s.Currency)
+		for field, text := range wrong {
+			problems[field+"-"+vid] = text
 		}
-		row := edits[vid]
-		if row == nil {
-			row = &catalog.BulkRow{ID: vid}
-			edits[vid], order = row, append(order, vid)
-		}
-		text := d.form(name)
-		if field == "stock" {
-			n, err := strconv.ParseInt(text, 10, 64)
-			if err != nil || n < 0 {
-				problems[name] = "Write a whole number."
-			}
-			row.Available = &n
-			continue
-		}
-		n := int64(0)
-		if text != "" || field == "price" {
-			if n, err = money.Parse(text, s.Currency); err != nil || n < 0 {
-				problems[name] = "Write an amount."
-			}
-		}
-		m := &money.Money{Amount: n, Currency: s.Currency}
-		if field == "price" {
-			row.Price = m
-		} else {
-			row.CompareAt = m
+		if changed {
+			rows = append(rows, row)
 		}
 	}
 	if len(problems) > 0 {
 		return d.showBulk(http.StatusUnprocessableEntity, problems)
 	}
-	if len(edits) > 0 {
+	if len(rows) > 0 {
 		var in catalog.BulkIn
-		for _, vid := range order {
-			in.Body.Variants = append(in.Body.Variants, *edits[vid])
-		}
+		in.Body.Variants = rows
 		_, err = catalog.BulkEdit.Do(d.ctx(), d.room, d.by, in)
 		if f := wrong(err); f != nil {
-			return d.showBulk(http.StatusUnprocessableEntity, Problems{"": f.Message})
+			names := map[string]string{}
+			for i, row := range rows {
+				for pointer, field := range map[string]string{"price": "price-", "compare_at_price": "compare-", "available": "stock-", "id": "price-"} {
+					names[fmt.Sprintf("/variants/%d/%s", i, pointer)] = field + row.ID
+				}
+			}
+			return d.showBulk(http.StatusUnprocessableEntity, beside(f, names))
 		}
 		if err != nil {
 			return err
 		}
 	}
-	return d.back("/products/bulk?q="+d.form("q"), Flash{Text: fmt.Sprintf("%s changed.", plural(int64(len(edits)), "variant"))})
+	q := url.Values{}
+	for _, name := range []string{"q", "after"} {
+		if v := d.form(name); v != "" {
+			q.Set(name, v)
+		}
+	}
+	said := "Nothing was changed."
+	if len(rows) > 0 {
+		said = plural(int64(len(rows)), "row") + " changed."
+	}
+	return d.back("/products/bulk?"+q.Encode(), Flash{Text: said})
+}
+
+// sheetRows are the variants of the sheet that was sent, in a steady order.
+func (d *desk) sheetRows() []string {
+	var out []string
+	for name := range d.r.PostForm {
+		if vid, ok := strings.CutPrefix(name, "price-"); ok {
+			out = append(out, vid)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// sheetRow reads what was changed in one row.
+func (d *desk) sheetRow(vid, currency string) (row catalog.BulkRow, changed bool, problems Problems) {
+	row.ID, problems = vid, Problems{}
+	differs := func(field string) (string, bool) {
+		text := d.form(field + "-" + vid)
+		return text, text != d.form("was-"+field+"-"+vid)
+	}
+	amount := func(field string, text string) *money.Money {
+		n, err := money.Parse(text, currency)
+		if err != nil || n < 0 {
+			problems[field] = "Write an amount, such as 499."
+		}
+		changed = true
+		return &money.Money{Amount: n, Currency: currency}
+	}
+	if text, is := differs("price"); is {
+		row.Price = amount("price", text)
+	}
+	if text, is := differs("compare"); is && text != "" {
+		row.CompareAt = amount("compare", text)
+	} else if is {
+		row.CompareAt, changed = &money.Money{Currency: currency}, true
+	}
+	if text, is := differs("stock"); is {
+		n, err := strconv.ParseInt(text, 10, 64)
+		switch {
+		case text == "":
+			problems["stock"] = "To stop counting it, open the product."
+		case err != nil || n < 0:
+			problems["stock"] = "Write a whole number."
+		}
+		row.Available, changed = &n, true
+	}
+	return row, changed, problems
 }

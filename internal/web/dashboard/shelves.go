@@ -264,10 +264,14 @@ func (d *desk) share() error {
 		return err
 	}
 	for _, x := range list.Items {
-		u := p.Link.URL + "/products/" + x.Handle
-		p.Products = append(p.Products, ShareProduct{Image: d.image(x.Image), Title: x.Title, Price: x.Price.Format(s.Locale, true), URL: u, WhatsAppURL: "https://wa.me/?text=" + url.QueryEscape(x.Title+" "+u)})
+		p.Products = append(p.Products, d.shareProduct(s, x))
 	}
 	return d.show(http.StatusOK, p.Page())
+}
+
+func (d *desk) shareProduct(s shop.Settings, x catalog.Summary) ShareProduct {
+	u, price := d.ShopURL(d.room.Slug())+"/products/"+x.Handle, x.Price.Format(s.Locale, true)
+	return ShareProduct{Image: d.image(x.Image), Title: x.Title, Price: price, URL: u, WhatsAppURL: "https://wa.me/?text=" + url.QueryEscape(x.Title+", "+price+": "+u)}
 }
 
 func (d *desk) poster() error {

@@ -3,6 +3,7 @@ package dashboard
 import (
 	"encoding/csv"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -39,21 +40,44 @@ func (d *desk) showImportStart(status int, problems Problems) error {
 	return d.show(status, p.Page())
 }
 
+// startImport takes the file in as it comes, however large it is.
 func (d *desk) startImport() error {
-	if err := d.multipart(); err != nil {
-		return err
-	}
-	file, head, err := d.r.FormFile("file")
+	parts, err := d.r.MultipartReader()
 	if err != nil {
 		return d.showImportStart(http.StatusUnprocessableEntity, Problems{"file": "Choose a file."})
 	}
-	defer file.Close()
-	kept, err := d.Importer.Keep(file)
-	if err != nil {
-		return err
+	var o catalog.StartOptions
+	var kept *catalog.Upload
+	for {
+		part, err := parts.NextPart()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return unread(err)
+		}
+		switch part.FormName() {
+		case "file":
+			if kept != nil || part.FileName() == "" {
+				continue
+			}
+			o.Name = part.FileName()
+			if kept, err = d.Importer.Keep(part); err != nil {
+				return unread(err)
+			}
+			defer kept.Drop()
+		case "dry_run":
+			b, err := io.ReadAll(io.LimitReader(part, 10))
+			if err != nil {
+				return unread(err)
+			}
+			o.DryRun = string(b) == "1"
+		}
 	}
-	defer kept.Drop()
-	begun, err := d.Importer.Start(d.ctx(), d.room, d.by, kept, catalog.StartOptions{Name: head.Filename, DryRun: d.form("dry_run") == "1"})
+	if kept == nil {
+		return d.showImportStart(http.StatusUnprocessableEntity, Problems{"file": "Choose a file."})
+	}
+	begun, err := d.Importer.Start(d.ctx(), d.room, d.by, kept, o)
 	if f := wrong(err); f != nil {
 		return d.showImportStart(http.StatusUnprocessableEntity, Problems{"file": f.Message})
 	}

@@ -33,7 +33,7 @@ type ProductRow struct {
 type Bulk struct {
 	Frame
 	Query    string
-	Status   string
+	After    string // the cursor of this page
 	Currency string // the sign before prices
 	Rows     []BulkRow
 	Pager    Pager
@@ -48,7 +48,6 @@ type BulkRow struct {
 	Product  string
 	Name     string // "Red / M"; empty for a product without options
 	SKU      string
-	Image    Image
 	First    bool // of its product
 	Price    string
 	Compare  string
@@ -101,6 +100,7 @@ type OptionForm struct{ Name, Values string }
 // options make and that is not stored yet.
 type VariantForm struct {
 	ID, Title, SKU, Barcode, Price, Compare, Cost, Stock, Weight, TaxClass string
+	WasStock                                                               string // as stored when the form was drawn
 	Tracked, Continue                                                      bool
 	Options                                                                []string
 }
