@@ -88,7 +88,7 @@ func TestJourney(t *testing.T) {
 	merchant.write("title", "Blue Pot")
 	merchant.write("price", "499.50")
 	merchant.write("stock", "3")
-	merchant.do("publish", chromedp.Submit(chromedp.CSS(`[name="title"]`)), chromedp.WaitVisible(chromedp.CSS(`[name="seo_title"], [name="variant-0-price"]`)))
+	merchant.do("publish", chromedp.Submit(chromedp.CSS(`[name="title"]`)), chromedp.WaitVisible(chromedp.CSS(`section.just`)))
 
 	haat.Kill()
 	if err := haat.Again(ctx); err != nil {
