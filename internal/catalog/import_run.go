@@ -280,8 +280,9 @@ func merge(p *Product, d *shopify.Draft, levels map[id.Variant]stock.Level) (que
 			}
 		}
 	}
+	// Variants that the file leaves out stay, unless its options are others.
 	old := p.Variants
-	if len(d.Variants) > 0 && !d.Continued {
+	if len(d.Variants) > 0 && len(old) > 0 && len(old[0].Options) != len(d.Variants[0].Options) {
 		p.Variants = nil
 	}
 	for _, dv := range d.Variants {
