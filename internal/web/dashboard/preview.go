@@ -24,6 +24,8 @@ const framing = web.ContentSecurityPolicy + "; frame-src 'self'"
 
 var themeLink = regexp.MustCompile(`href="/theme-[0-9A-Za-z_-]+\.css"`)
 
+var moduleTag = regexp.MustCompile(`<script[^>]* src="[^"]*"[^>]*></script>`)
+
 // captured is a page that is changed before it is sent.
 type captured struct {
 	head http.Header
@@ -44,7 +46,7 @@ func (d *desk) preview() error {
 	page := &captured{head: http.Header{}, code: http.StatusOK}
 	d.shops.ServeHTTP(page, r)
 	sheet := "href=\"" + html.EscapeString(d.base+"/settings/theme/preview.css?"+d.unsaved().Encode()) + "\""
-	body := page.body.Bytes()
+	body := moduleTag.ReplaceAllLiteral(page.body.Bytes(), nil)
 	if themeLink.Match(body) {
 		body = themeLink.ReplaceAllLiteral(body, []byte(sheet))
 	} else {

@@ -61,10 +61,17 @@ type server struct {
 	Deps
 	pages web.Pages
 	shops http.Handler // shows a shop to its merchant
+
+	routes []string // the patterns of a shop's own pages
 }
 
 // New makes the handler of the platform's host.
 func New(d Deps) http.Handler {
+	_, h := newServer(d)
+	return h
+}
+
+func newServer(d Deps) (*server, http.Handler) {
 	if d.Region == "" {
 		d.Region = "IN"
 	}
@@ -87,7 +94,7 @@ func New(d Deps) http.Handler {
 	})
 	mux.HandleFunc("GET /favicon.ico", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	mux.Handle("/", s.pages.Handle(func(http.ResponseWriter, *http.Request) error { return fault.NotFound("There is no such page.") }))
-	return mux
+	return s, mux
 }
 
 // failure is the page of an error.
@@ -164,6 +171,7 @@ func (d *desk) ctx() context.Context { return d.r.Context() }
 func (s *server) shopRoutes(mux *http.ServeMux) {
 	page := func(pattern string, h func(*desk) error) {
 		method, path, _ := strings.Cut(pattern, " ")
+		s.routes = append(s.routes, pattern)
 		mux.Handle(method+" /shops/{slug}"+path, s.pages.Handle(func(w http.ResponseWriter, r *http.Request) error {
 			if _, err := s.caller(r, nil); fault.Is(err, fault.KindDenied) {
 				return s.toSignIn(w, r)
