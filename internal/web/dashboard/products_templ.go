@@ -1047,7 +1047,7 @@ func (v Quick) Page() templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 87, "<label class=\"quick-photo\" data-photo><input class=\"sr-only\" type=\"file\" id=\"photo\" name=\"photo\" accept=\"image/*\" capture=\"environment\"")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 87, "<label class=\"quick-photo\" data-photo><input class=\"sr-only\" type=\"file\" id=\"photo\" name=\"photo\" accept=\"image/*\"")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -105,7 +105,7 @@ func (d *desk) saveSettings() error {
 		return &v
 	}
 	if err := d.r.ParseForm(); err != nil {
-		return err
+		return unread(err)
 	}
 	c := shop.Changes{
 		Name: given("name"), Currency: given("currency"), Country: given("country"), Locale: given("locale"), Timezone: given("timezone"), Phone: given("phone"), Email: given("email"), WhatsApp: given("whatsapp"), Address: given("address"),
@@ -255,7 +255,7 @@ func (d *desk) showDelivery(status int, problems Problems) error {
 
 func (d *desk) saveDelivery() error {
 	if err := d.r.ParseForm(); err != nil {
-		return err
+		return unread(err)
 	}
 	s, err := shop.ForPage.Do(d.ctx(), d.room, d.by, shop.PageIn{})
 	if err != nil {

@@ -140,13 +140,21 @@ func (d *desk) showCollection(status int, v Collection) error {
 
 func (d *desk) saveCollection() error {
 	if err := d.r.ParseForm(); err != nil {
-		return err
+		return unread(err)
+	}
+	cid, heading := d.r.PathValue("collection"), ""
+	if cid != "" {
+		c, err := catalog.GetCollection.Do(d.ctx(), d.room, d.by, catalog.CollectionIn{Collection: cid})
+		if err != nil {
+			return err
+		}
+		heading = c.Title
 	}
 	s, err := shop.ForPage.Do(d.ctx(), d.room, d.by, shop.PageIn{})
 	if err != nil {
 		return err
 	}
-	v := Collection{Title: d.form("title"), Heading: d.form("title"), Description: d.form("description"), Handle: d.form("handle"), Kind: d.form("kind"), All: d.form("match") != "any", Find: d.form("find"), Problems: Problems{}}
+	v := Collection{Title: d.form("title"), Heading: heading, Description: d.form("description"), Handle: d.form("handle"), Kind: d.form("kind"), All: d.form("match") != "any", Find: d.form("find"), Problems: Problems{}}
 	for n := range 20 {
 		field, there := d.r.PostForm[fmt.Sprintf("field-%d", n)]
 		if !there {
@@ -212,7 +220,7 @@ func (d *desk) saveCollection() error {
 		return again(http.StatusUnprocessableEntity)
 	}
 	var saved catalog.CollectionDetails
-	if cid := d.r.PathValue("collection"); cid == "" {
+	if cid == "" {
 		saved, err = catalog.CreateCollection.Do(d.ctx(), d.room, d.by, catalog.NewCollection{Body: in})
 	} else {
 		saved, err = catalog.UpdateCollection.Do(d.ctx(), d.room, d.by, catalog.CollectionChange{Collection: cid, Body: in})

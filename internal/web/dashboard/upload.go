@@ -113,6 +113,11 @@ func (d *desk) shown(m media.Image) Image {
 // uploadImage takes one picture while the editor is open, and answers with
 // its place in the list.
 func (d *desk) uploadImage() error {
+	if p := d.r.PathValue("product"); p != "" {
+		if _, err := catalog.GetProduct.Do(d.ctx(), d.room, d.by, catalog.ProductIn{Product: p}); err != nil {
+			return err
+		}
+	}
 	in, err := d.read("image")
 	if err != nil {
 		return err
