@@ -57,18 +57,10 @@ func word(state string) string {
 
 // allClear is what the browser's tab says before it is opened.
 func (v Overview) allClear() string {
-	switch v.State {
-	case "bad":
+	if v.State == "bad" {
 		return "✕ " + v.Title
-	case "warn":
-		return "! " + v.Title
 	}
 	return v.Title
-}
-
-var sorts = []design.Choice{
-	{Value: "active", Label: "Last active"}, {Value: "orders", Label: "Most orders this week"},
-	{Value: "size", Label: "Largest"}, {Value: "new", Label: "Newest"}, {Value: "name", Label: "By name"},
 }
 
 var states = []design.Choice{

@@ -3,7 +3,10 @@ package console
 import (
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
+	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -33,8 +36,10 @@ type Deps struct {
 }
 
 const (
-	cookie     = "haat_operator"
-	sessionAge = 12 * time.Hour
+	cookie      = "haat_operator"
+	flashCookie = "haat_ops_flash"
+	sessionAge  = 12 * time.Hour
+	perPage     = 50
 )
 
 type server struct {
@@ -52,7 +57,11 @@ func New(d Deps) http.Handler {
 	page := func(pattern string, h web.Handler) {
 		mux.Handle(pattern, s.pages.Handle(func(w http.ResponseWriter, r *http.Request) error {
 			if !s.signedIn(r) {
-				return web.Back(w, r, "/signin?next="+r.URL.EscapedPath())
+				next := "/"
+				if r.Method == http.MethodGet {
+					next = r.URL.RequestURI()
+				}
+				return web.Back(w, r, "/signin?"+url.Values{"next": {next}}.Encode())
 			}
 			return h(w, r)
 		}))
@@ -66,8 +75,8 @@ func New(d Deps) http.Handler {
 	page("GET /{$}", s.overview)
 	page("GET /shops", s.shops)
 	page("GET /shops/{slug}", s.shop)
-	page("POST /shops/{slug}/suspend", s.setState(fleet.Suspended))
-	page("POST /shops/{slug}/resume", s.setState(fleet.Open))
+	page("POST /shops/{slug}/suspend", s.setState(fleet.Suspended, " is suspended."))
+	page("POST /shops/{slug}/resume", s.setState(fleet.Open, " is open again."))
 	page("GET /parked", s.parked)
 	page("POST /parked/{id}/retry", s.settle(true))
 	page("POST /parked/{id}/skip", s.settle(false))
@@ -100,7 +109,9 @@ func (s *server) signIn(w http.ResponseWriter, r *http.Request) error {
 
 func (s *server) useToken(w http.ResponseWriter, r *http.Request) error {
 	if err := s.tries.Allow(s.Door.IP(r)); err != nil {
-		return err
+		f := fault.Of(err)
+		w.Header().Set("Retry-After", "60")
+		return web.Render(w, r, http.StatusTooManyRequests, SignIn{Now: time.Now(), Next: r.FormValue("next"), Problem: f.Message}.Page())
 	}
 	if !s.Check(strings.TrimSpace(r.PostFormValue("token"))) {
 		return web.Render(w, r, http.StatusUnauthorized, SignIn{Now: time.Now(), Next: r.FormValue("next"), Problem: "This is not the operator's token."}.Page())
@@ -109,8 +120,25 @@ func (s *server) useToken(w http.ResponseWriter, r *http.Request) error {
 	return web.Back(w, r, r.FormValue("next"))
 }
 
-func (s *server) frame(title, section string) Frame {
-	return Frame{Title: title, Section: section, Now: time.Now(), Version: s.Version, Node: "this process"}
+// frame is what stands around a page: the last form's word, and how many
+// checks find something.
+func (s *server) frame(w http.ResponseWriter, r *http.Request, title, section string) (Frame, []api.Finding, error) {
+	f := Frame{Title: title, Section: section, Now: time.Now(), Version: s.Version, Flash: s.Cookies.Get(r, flashCookie)}
+	if f.Flash != "" {
+		s.Cookies.Clear(w, flashCookie)
+		text, err := url.QueryUnescape(f.Flash)
+		if err != nil {
+			return f, nil, err
+		}
+		f.Flash = text
+	}
+	findings, err := s.Operator.Health(r.Context())
+	for _, x := range findings {
+		if !x.OK {
+			f.Alarms++
+		}
+	}
+	return f, findings, err
 }
 
 func (s *server) show(w http.ResponseWriter, r *http.Request, c templ.Component) error {
@@ -118,61 +146,88 @@ func (s *server) show(w http.ResponseWriter, r *http.Request, c templ.Component)
 	return web.Render(w, r, http.StatusOK, c)
 }
 
+// back says what was done, on the page that comes next.
+func (s *server) back(w http.ResponseWriter, r *http.Request, path, said string) error {
+	s.Cookies.Set(w, r, flashCookie, url.QueryEscape(said), time.Minute)
+	return web.Back(w, r, path)
+}
+
 func (s *server) overview(w http.ResponseWriter, r *http.Request) error {
-	findings, err := s.Operator.Health(r.Context())
+	f, findings, err := s.frame(w, r, "Overview", "overview")
 	if err != nil {
 		return err
 	}
-	v := Overview{Frame: s.frame("Overview", "overview"), State: "good", Verdict: "Everything is well.", Started: s.Started}
-	for _, f := range findings {
-		if !f.OK {
-			v.State = "bad"
-			v.Alarms = append(v.Alarms, Alarm{Kind: "bad", Title: f.Name, Text: f.Detail, Next: f.Next, Since: time.Now()})
+	v := Overview{Frame: f, State: "good", Verdict: "Everything is well.", Started: s.Started}
+	for _, x := range findings {
+		if x.OK {
+			v.Checks = append(v.Checks, Check{x.Name, x.Detail})
 			continue
 		}
-		if name, ok := strings.CutPrefix(f.Name, "shard "); ok {
-			v.Shards = append(v.Shards, Shard{Name: name, Engine: s.Fleet.Shard(name).Engine(), Note: f.Detail, State: "good"})
-		}
+		v.State = "bad"
+		v.Alarms = append(v.Alarms, Alarm{Kind: "bad", Title: x.Name, Text: x.Detail, Next: x.Next})
 	}
-	if len(v.Alarms) > 0 {
-		v.Verdict = fmt.Sprintf("%d of %d checks found something.", len(v.Alarms), len(findings))
+	if f.Alarms > 0 {
+		v.Verdict = fmt.Sprintf("%d of %d checks found something.", f.Alarms, len(findings))
 	}
-	v.Frame.Alarms = len(v.Alarms)
 	n, err := s.Fleet.Count(r.Context())
 	if err != nil {
 		return err
-	}
-	busy, waiting := s.Bus.Backlog()
-	v.Numbers = []Number{{Label: "Shops", Value: strconv.FormatInt(n, 10), URL: "/shops"}, {Label: "Subscribers at work", Value: strconv.Itoa(busy)}}
-	v.Events.Backlog = strconv.Itoa(busy)
-	for name, why := range waiting {
-		v.Events.Consumers = append(v.Events.Consumers, Consumer{Name: name, Behind: why, State: "warn"})
 	}
 	rows, err := s.parkedKeys(r)
 	if err != nil {
 		return err
 	}
-	v.Events.Parked, v.Events.ParkedURL = len(rows), "/parked"
+	parked := Number{Label: "Parked keys", Value: strconv.Itoa(len(rows)), URL: "/parked"}
+	if len(rows) > 0 {
+		parked.State = "bad"
+	}
+	v.Numbers = []Number{{Label: "Shops", Value: strconv.FormatInt(n, 10), URL: "/shops"}, parked}
+	busy, waiting := s.Bus.Backlog()
+	v.Events = Events{Busy: strconv.Itoa(busy), Parked: len(rows), ParkedURL: "/parked"}
+	for _, name := range slices.Sorted(maps.Keys(waiting)) {
+		v.Events.Consumers = append(v.Events.Consumers, Consumer{Name: name, Waits: waiting[name], State: "warn"})
+	}
 	v.Parked = rows[:min(len(rows), 5)]
 	w.Header().Set("Refresh", "15")
 	return s.show(w, r, v.Page())
 }
 
+// shops lists shops, newest first. Of those in one state it looks through as
+// many pages as it takes to fill one, within reason.
 func (s *server) shops(w http.ResponseWriter, r *http.Request) error {
-	q, state := r.FormValue("q"), r.FormValue("state")
-	page, next, err := s.Operator.Shops(r.Context(), q, r.FormValue("cursor"), 50)
+	f, _, err := s.frame(w, r, "Shops", "shops")
 	if err != nil {
 		return err
 	}
-	v := Shops{Frame: s.frame("Shops", "shops"), Query: q, State: state}
-	for _, x := range page {
-		if state == "" || x.State == state {
-			v.Rows = append(v.Rows, row(x))
+	v := Shops{Frame: f, Query: r.FormValue("q"), State: r.FormValue("state")}
+	cursor := r.FormValue("cursor")
+	q := url.Values{"q": {v.Query}, "state": {v.State}}
+	if cursor != "" {
+		v.First = "/shops?" + q.Encode()
+	}
+	for range 20 {
+		page, next, err := s.Operator.Shops(r.Context(), v.Query, cursor, perPage)
+		if err != nil {
+			return err
+		}
+		for _, x := range page {
+			if v.State == "" || x.State == v.State {
+				v.Rows = append(v.Rows, row(x))
+			}
+		}
+		if cursor = next; next == "" || len(v.Rows) >= perPage {
+			break
 		}
 	}
-	if next != "" {
-		v.Next = "/shops?cursor=" + next + "&q=" + q + "&state=" + state
+	if cursor != "" {
+		q.Set("cursor", cursor)
+		v.Next = "/shops?" + q.Encode()
 	}
+	n, err := s.Fleet.Count(r.Context())
+	if err != nil {
+		return err
+	}
+	v.Total = strconv.FormatInt(n, 10)
 	return s.show(w, r, v.Page())
 }
 
@@ -181,16 +236,30 @@ func (s *server) shop(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return s.show(w, r, detail(s.frame(x.Name, "shops"), x).Page())
+	f, _, err := s.frame(w, r, x.Name, "shops")
+	if err != nil {
+		return err
+	}
+	v := detail(f, x)
+	if x.Parked > 0 {
+		room, err := s.Fleet.BySlug(r.Context(), x.Slug)
+		if err != nil {
+			return err
+		}
+		if v.Parked, err = parkedIn(r, room); err != nil {
+			return err
+		}
+	}
+	return s.show(w, r, v.Page())
 }
 
-func (s *server) setState(state string) web.Handler {
+func (s *server) setState(state, said string) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		slug := r.PathValue("slug")
 		if err := s.Operator.SetState(r.Context(), slug, state); err != nil {
 			return err
 		}
-		return web.Back(w, r, "/shops/"+slug)
+		return s.back(w, r, "/shops/"+slug, slug+said)
 	}
 }
 
@@ -200,32 +269,51 @@ func (s *server) parkedKeys(r *http.Request) ([]ParkedKey, error) {
 		return nil, err
 	}
 	var out []ParkedKey
-	for _, c := range counts {
+	for _, c := range counts[:min(len(counts), 100)] {
 		room, err := s.Fleet.ByID(r.Context(), c.Shop)
 		if err != nil {
 			return nil, err
 		}
-		events, err := event.ListParked(r.Context(), room)
+		keys, err := parkedIn(r, room)
 		if err != nil {
 			return nil, err
 		}
-		for _, e := range events {
-			if n := len(out); n > 0 && out[n-1].Shop == room.Slug() && out[n-1].Consumer == e.Subscriber && out[n-1].Key == e.Key {
-				out[n-1].Behind++
-				continue
-			}
-			out = append(out, ParkedKey{ID: room.Slug() + "~" + e.Subscriber + "~" + e.Key, Shop: room.Slug(), ShopURL: "/shops/" + room.Slug(), Consumer: e.Subscriber, Topic: e.Topic, Key: e.Key, Problem: e.Error, Since: e.ParkedAt})
+		out = append(out, keys...)
+	}
+	return out, nil
+}
+
+// parkedIn gives the keys that stand still in one shop, with the first event
+// of each and how many are behind it.
+func parkedIn(r *http.Request, room *fleet.Room) ([]ParkedKey, error) {
+	events, err := event.ListParked(r.Context(), room)
+	if err != nil {
+		return nil, err
+	}
+	var out []ParkedKey
+	for _, e := range events {
+		if n := len(out); n > 0 && out[n-1].Consumer == e.Subscriber && out[n-1].Key == e.Key {
+			out[n-1].Behind++
+			continue
 		}
+		out = append(out, ParkedKey{
+			ID:   url.PathEscape(room.Slug() + "~" + e.Subscriber + "~" + e.Key),
+			Shop: room.Slug(), ShopURL: "/shops/" + room.Slug(), Consumer: e.Subscriber, Topic: e.Topic, Key: e.Key, Problem: e.Error, Since: e.ParkedAt,
+		})
 	}
 	return out, nil
 }
 
 func (s *server) parked(w http.ResponseWriter, r *http.Request) error {
+	f, _, err := s.frame(w, r, "Parked events", "parked")
+	if err != nil {
+		return err
+	}
 	rows, err := s.parkedKeys(r)
 	if err != nil {
 		return err
 	}
-	return s.show(w, r, Parked{Frame: s.frame("Parked events", "parked"), Rows: rows}.Page())
+	return s.show(w, r, Parked{Frame: f, Rows: rows}.Page())
 }
 
 // settle replays a parked key, or drops it.
@@ -240,22 +328,30 @@ func (s *server) settle(replay bool) web.Handler {
 			return err
 		}
 		if replay {
-			if _, err = s.Bus.Replay(r.Context(), room, parts[1], parts[2]); err != nil {
-				err = fault.Conflict("still-failing", "It failed again: %v", err)
+			n, err := s.Bus.Replay(r.Context(), room, parts[1], parts[2])
+			if err != nil {
+				return fault.Conflict("still-failing", "It failed again. Handled before that: %s The error: %v", events(int64(n)), err)
 			}
-		} else {
-			_, err = s.Bus.Drop(r.Context(), room, parts[1], parts[2])
+			return s.back(w, r, "/parked", "Handled: "+events(int64(n)))
 		}
+		n, err := s.Bus.Drop(r.Context(), room, parts[1], parts[2])
 		if err != nil {
 			return err
 		}
-		return web.Back(w, r, "/parked")
+		return s.back(w, r, "/parked", "Given up: "+events(n))
 	}
+}
+
+func events(n int64) string {
+	if n == 1 {
+		return "1 event."
+	}
+	return fmt.Sprintf("%d events.", n)
 }
 
 func row(x api.ShopSummary) ShopRow {
 	return ShopRow{
-		URL: "/shops/" + x.Slug, Name: x.Name, Slug: x.Slug, ShopURL: x.URL, Shard: x.Shard, Size: strconv.FormatInt(x.Products, 10) + " products",
+		URL: "/shops/" + x.Slug, Name: x.Name, Slug: x.Slug, ShopURL: x.URL, Shard: x.Shard, Products: strconv.FormatInt(x.Products, 10),
 		Today: strconv.FormatInt(x.Today, 10), Week: strconv.FormatInt(x.Week, 10), Active: x.LastActive, Suspended: x.State == fleet.Suspended,
 	}
 }
