@@ -303,7 +303,7 @@ func gallery() map[string]templ.Component {
 	upi := qrOf("upi://pay?pa=meera@okbank&am=1.00")
 	shop := qrOf(link().URL)
 	logo := picture1(3)
-	customers := Customers{Frame: f(SectionCustomers, "Customers"), Total: "3,410 people", Sort: "recent", Pager: Pager{Next: "#", Note: "1–50 of 3,410"}}
+	customers := Customers{Frame: f(SectionCustomers, "Customers"), Total: "3,410 people", Pager: Pager{Next: "#", Note: "1–50 of 3,410"}}
 	for i := range 20 {
 		customers.Rows = append(customers.Rows, CustomerRow{URL: "#", Name: names[i%len(names)], Phone: "+91 98765 4321" + fmt.Sprint(i%10), Email: "person@example.com", Place: places[i%8], Orders: fmt.Sprintf("%d orders", 1+i%9), Spent: rupees(float64(900 + i*1733)), Last: present.Add(-time.Duration(i*9) * time.Hour)})
 	}

@@ -1101,7 +1101,7 @@ func (v Quick) Page() templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 94, "<strong>Take or choose a photo</strong> <span class=\"muted small\">JPEG, PNG or WebP, up to 20 MB</span></span>")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 94, "<strong>Take or choose a photo</strong> <span class=\"muted small\">JPEG, PNG or WebP, up to 25 MB</span></span>")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

@@ -258,7 +258,7 @@ func (d *desk) customers() error {
 	if err != nil {
 		return err
 	}
-	p := Customers{Frame: f, Query: d.form("q"), Sort: "recent", Empty: len(list.Items) == 0 && d.form("q") == "", Pager: d.pager("/customers", list.Next)}
+	p := Customers{Frame: f, Query: d.form("q"), Empty: len(list.Items) == 0 && d.form("q") == "", Pager: d.pager("/customers", list.Next)}
 	for _, c := range list.Items {
 		p.Rows = append(p.Rows, CustomerRow{URL: d.base + "/customers/" + c.ID.String(), Name: c.Name, Phone: showPhone(c.Phone), Email: c.Email,
 			Orders: plural(c.Orders, "order"), Spent: c.Spent.Format(s.Locale, true), Last: c.LastOrderAt})

@@ -178,11 +178,10 @@ type CancelForm struct {
 	Refund  string // what is to be given back by hand, in words; empty: nothing
 }
 
-// Customers is GET <base>/customers?q=&sort=&after=.
+// Customers is GET <base>/customers?q=&after=, who ordered last first.
 type Customers struct {
 	Frame
 	Query string
-	Sort  string // "recent", "spent", "orders", "name"
 	Rows  []CustomerRow
 	Pager Pager
 	Total string

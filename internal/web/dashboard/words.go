@@ -195,7 +195,7 @@ func (v Settings) currency() design.Field {
 		Value: v.Currency, Error: v.Problems["currency"],
 	}
 	if v.CurrencyFixed {
-		f.Hint, f.Disabled = "It stays, since there are orders in it.", true
+		f.Hint, f.Disabled = "It stays, since there are amounts in it.", true
 	}
 	return f
 }
