@@ -257,6 +257,9 @@ func (m *Importer) Start(ctx context.Context, room *fleet.Room, by op.Caller, u 
 	imp := id.Import(id.New[struct{}]())
 	who := op.Content(by, fmt.Sprintf("catalog.import %t", o.DryRun), u.sum)
 	out, err := op.Once(ctx, room, who, func(tx *db.Tx) (Started, error) {
+		if err := op.Audit(ctx, tx, "catalog.import", by, tidy(o.Name)); err != nil {
+			return Started{}, err
+		}
 		_, err := tx.Exec(ctx, insertImport, imp, "shopify", o.DryRun, u.name, tidy(o.Name), max(0, u.lines-1), tx.Now())
 		return Started{ID: imp, Status: ImportQueued}, err
 	})

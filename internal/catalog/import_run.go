@@ -124,11 +124,32 @@ func (m *Importer) run(ctx context.Context, room *fleet.Room, imp *storedImport)
 
 // move applies a batch and notes how far the import is, in one transaction.
 func (s *storedImport) move(ctx context.Context, room *fleet.Room, to ImportStatus, batch []importItem) error {
+	refused := map[int64]*fault.Fault{} // items that were tried and must leave no trace
+	for {
+		err := s.tryMove(ctx, room, to, batch, refused)
+		var r *refusal
+		if !errors.As(err, &r) {
+			return err
+		}
+		refused[r.index] = r.fault
+	}
+}
+
+// refusal is an item that cannot be saved. It may have written some of its
+// rows: the batch is rolled back and run again without it.
+type refusal struct {
+	index int64
+	fault *fault.Fault
+}
+
+func (r *refusal) Error() string { return r.fault.Error() }
+
+func (s *storedImport) tryMove(ctx context.Context, room *fleet.Room, to ImportStatus, batch []importItem, refused map[int64]*fault.Fault) error {
 	var after storedImport
 	_, err := room.Change(ctx, func(tx *db.Tx) error {
 		after = *s // the closure may run again
 		for _, item := range batch {
-			if err := after.apply(ctx, tx, item); err != nil {
+			if err := after.apply(ctx, tx, item, refused[item.index]); err != nil {
 				return err
 			}
 		}
@@ -151,8 +172,8 @@ func (s *storedImport) move(ctx context.Context, room *fleet.Room, to ImportStat
 }
 
 // apply takes one item of the file. What is wrong with it is noted and does
-// not stop the others.
-func (s *storedImport) apply(ctx context.Context, tx *db.Tx, item importItem) error {
+// not stop the others. An item that was refused before is only noted.
+func (s *storedImport) apply(ctx context.Context, tx *db.Tx, item importItem, refused *fault.Fault) error {
 	s.next = item.index + 1
 	for _, e := range item.Errors {
 		if e.Skipped == shopify.ProductPart {
@@ -168,10 +189,13 @@ func (s *storedImport) apply(ctx context.Context, tx *db.Tx, item importItem) er
 		return nil
 	}
 	s.RowsDone = min(s.Rows, max(s.RowsDone, int64(d.LastLine-1)))
+	if refused != nil {
+		s.Products.Skipped++
+		return s.complain(ctx, tx, shopify.RowError{Line: d.FirstLine, Column: strings.TrimPrefix(refused.Field, "/"), Handle: d.Handle, Message: refused.Message, Skipped: shopify.ProductPart})
+	}
 	created, err := s.save(ctx, tx, d)
 	if f := fault.Of(err); f != nil && f.Kind != fault.KindBusy {
-		s.Products.Skipped++
-		return s.complain(ctx, tx, shopify.RowError{Line: d.FirstLine, Column: strings.TrimPrefix(f.Field, "/"), Handle: d.Handle, Message: f.Message, Skipped: shopify.ProductPart})
+		return &refusal{item.index, f}
 	}
 	if err != nil {
 		return fmt.Errorf("import %s: %w", d.Handle, err)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -17,11 +18,11 @@ import (
 	"haat/internal/op"
 )
 
-// importer works on imports, without a network.
-func importer(t *testing.T, f *fleet.Fleet) *catalog.Importer {
+// newImporter makes one that has no network.
+func newImporter(t *testing.T, f *fleet.Fleet, dir string) *catalog.Importer {
 	t.Helper()
 	m, err := catalog.NewImporter(catalog.ImporterConfig{
-		Rooms: f.ByID, Across: f.Across, Dir: t.TempDir(), Log: slog.New(slog.DiscardHandler),
+		Rooms: f.ByID, Across: f.Across, Dir: dir, Log: slog.New(slog.DiscardHandler),
 		Fetch: func(context.Context, id.Shop, string) (media.Image, error) {
 			return media.Image{}, errors.New("no network")
 		},
@@ -31,6 +32,13 @@ func importer(t *testing.T, f *fleet.Fleet) *catalog.Importer {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return m
+}
+
+// importer works on imports.
+func importer(t *testing.T, f *fleet.Fleet) *catalog.Importer {
+	t.Helper()
+	m := newImporter(t, f, t.TempDir())
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { m.Work(ctx); close(done) }()
@@ -120,6 +128,90 @@ func TestRealExportsComeInAndGoOut(t *testing.T) {
 		}
 		if first.String() != second.String() {
 			t.Error("the catalogue changed on its way out and in")
+		}
+	})
+}
+
+// A product that the stock refuses after its other rows were written leaves no
+// trace, and takes none of its neighbours with it.
+func TestARefusedProductIsNotHalfSaved(t *testing.T) {
+	opened(t, func(t *testing.T, f *fleet.Fleet, room *fleet.Room, by op.Caller) {
+		m := importer(t, f)
+		const head = "Handle,Title,Variant Price,Variant Inventory Tracker,Variant Inventory Policy"
+		owing := []byte(head + ",Variant Inventory Qty\nmug,Mug,10,shopify,continue,-3\n")
+		if got := runImport(t, m, room, by, owing, false); got.Products.Created != 1 {
+			t.Fatalf("%+v", got)
+		}
+		second := []byte(head + "\nbowl,Bowl,5,shopify,deny\nmug,Renamed,99,shopify,deny\nplate,Plate,7,shopify,deny\n")
+		got := runImport(t, m, room, by, second, false)
+		if got.Status != catalog.ImportDone || got.Products.Created != 2 || got.Products.Skipped != 1 || got.Products.Updated != 0 || len(got.RowErrors) != 1 || got.RowErrors[0].Line != 3 {
+			t.Errorf("%+v", got)
+		}
+		mug, err := catalog.ShopProduct.Do(t.Context(), room, op.Caller{}, catalog.ShopProductIn{Handle: "mug"})
+		if err != nil || mug.Title != "Mug" || mug.Variants[0].Price.Amount != 10_00 {
+			t.Errorf("the refused product is now %+v, %v", mug, err)
+		}
+	})
+}
+
+// The program ends at every point of an import; the next run goes on, and the
+// outcome is as if it had never stopped.
+func TestAnInterruptedImportGoesOn(t *testing.T) {
+	opened(t, func(t *testing.T, f *fleet.Fleet, room *fleet.Room, by op.Caller) {
+		const products = 300
+		var file bytes.Buffer
+		file.WriteString("Handle,Title,Variant Price\n")
+		for i := range products {
+			price := fmt.Sprint(i + 1)
+			if i%50 == 7 {
+				price = "free" // a row with a mistake, to be told once
+			}
+			fmt.Fprintf(&file, "p-%d,Product %d,%s\n", i, i, price)
+		}
+		dir := t.TempDir()
+		m := newImporter(t, f, dir)
+		kept, err := m.Keep(&file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		begun, err := m.Start(t.Context(), room, by, kept, catalog.StartOptions{Name: "x.csv"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept.Drop()
+		if err := m.Close(); err != nil {
+			t.Fatal(err)
+		}
+		var got catalog.Import
+		stops := 0
+		for deadline := time.Now().Add(time.Minute); got.Status != catalog.ImportDone; {
+			if time.Now().After(deadline) || got.Status == catalog.ImportFailed {
+				t.Fatalf("after %d stops: %+v", stops, got)
+			}
+			m := newImporter(t, f, dir)
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan struct{})
+			go func() { m.Work(ctx); close(done) }()
+			for before := got.RowsDone; got.RowsDone == before && got.Status != catalog.ImportDone && time.Now().Before(deadline); {
+				if got, err = catalog.ReadImport(t.Context(), room, begun.ID); err != nil {
+					t.Fatal(err)
+				}
+			}
+			cancel() // wherever it is by now
+			<-done
+			stops++
+			if err := m.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got, err = catalog.ReadImport(t.Context(), room, begun.ID); err != nil || got.Products.Created != products-6 || got.Errors != 6 || len(got.RowErrors) != 6 {
+			t.Errorf("after %d stops: %+v, %v", stops, got, err)
+		}
+		if n, err := catalog.CountProducts(t.Context(), room); err != nil || n != products-6 {
+			t.Errorf("%d products, %v", n, err)
+		}
+		if stops < 2 {
+			t.Errorf("stopped %d times: that interrupts nothing", stops)
 		}
 	})
 }

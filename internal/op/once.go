@@ -112,13 +112,6 @@ func Once[Out any](ctx context.Context, room *fleet.Room, by By, fn func(*db.Tx)
 	return out, err
 }
 
-// Content gives By for an input that is not an In, such as a file: an
-// Idempotency-Key is compared by the operation's name and the content.
-func (b By) Content(name string, content []byte) By {
-	b.hash = digest(name, content)
-	return b
-}
-
 // Audit records what a merchant did by an operation that reads its body
 // itself; others are recorded by their declaration.
 func Audit(ctx context.Context, tx *db.Tx, name string, by Caller, input string) error {
