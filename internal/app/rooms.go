@@ -141,7 +141,7 @@ func (a *App) handlers() (public, ops http.Handler, err error) {
 	board := dashboard.New(dashboard.Deps{
 		Fleet: a.fleet, Bus: a.bus, Accounts: a.accounts, Office: a.office, Desk: a.desk, Door: a.door, Cookies: a.cookies,
 		Pictures: a.pictures, Importer: a.importer, Log: a.log, URL: a.cfg.URL, ShopURL: a.cfg.ShopURL, Stop: a.stopping,
-		Dev: a.cfg.Dev, DevMessages: a.recent, OpenAPI: func() ([]byte, error) { return doc, nil },
+		Dev: a.cfg.Dev, Region: a.cfg.Region, DevMessages: a.recent, OpenAPI: func() ([]byte, error) { return doc, nil },
 	})
 	desk := console.New(console.Deps{
 		Operator: a, Bus: a.bus, Fleet: a.fleet, Cookies: a.cookies, Check: a.ops.Check, Log: a.log, Started: a.started, Version: Version, Door: a.door,

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"haat/internal/catalog"
 	"haat/internal/fault"
 	"haat/internal/id"
 	"haat/internal/media"
@@ -31,14 +32,14 @@ func mediaURL(v *visit, hash string, width int) string { return media.URL(v.room
 
 // myCart reads the shopper's cart; errNoCart if there is none, or it was
 // ordered.
-func (v *visit) myCart() (order.Cart, error) {
+func (v *visit) myCart() (catalog.Shown[order.Cart], error) {
 	name := v.Cookies.Get(v.r, cartCookie)
 	if name == "" {
-		return order.Cart{}, errNoCart
+		return catalog.Shown[order.Cart]{}, errNoCart
 	}
-	c, err := order.GetCart.Do(v.ctx(), v.room, v.by, order.CartIn{Cart: name})
-	if fault.Is(err, fault.KindNotFound) || err == nil && c.Ordered {
-		return order.Cart{}, errNoCart
+	c, err := order.ForCart.Do(v.ctx(), v.room, v.by, order.CartIn{Cart: name})
+	if fault.Is(err, fault.KindNotFound) || err == nil && c.Page.Ordered {
+		return catalog.Shown[order.Cart]{}, errNoCart
 	}
 	return c, err
 }
@@ -107,14 +108,14 @@ func productOf(r *http.Request) string {
 func (v *visit) cart() error { return v.showCart(http.StatusOK, "", nil) }
 
 func (v *visit) showCart(code int, problem string, removed *Line) error {
-	c, err := v.myCart()
-	if err != nil && err != errNoCart {
-		return err
+	shown, err := v.myCart()
+	if err == errNoCart {
+		shown.Shop, err = shop.ForPage.Do(v.ctx(), v.room, v.by, shop.PageIn{})
 	}
-	s, err := shop.ForPage.Do(v.ctx(), v.room, v.by, shop.PageIn{})
 	if err != nil {
 		return err
 	}
+	s, c := shown.Shop, shown.Page
 	page := Cart{Lines: v.lines(s, c), Sum: v.sum(s, c), Error: problem, Removed: removed}
 	page.Page = Page{Shop: v.frame(s, nil), Title: "Cart", Canonical: PathCart, NoIndex: true, CartCount: int(c.Items), Current: PathCart}
 	v.count(c.Items)
@@ -170,13 +171,14 @@ func (v *visit) sum(s shop.Settings, c order.Cart) Sum {
 }
 
 func (v *visit) changeCart() error {
-	c, err := v.myCart()
+	mine, err := v.myCart()
 	if err == errNoCart {
 		return web.Back(v.w, v.r, PathCart)
 	}
 	if err != nil {
 		return err
 	}
+	c := mine.Page
 	if err := v.r.ParseForm(); err != nil {
 		return fault.Invalid("", "We could not read this form.").Because(err)
 	}
@@ -214,7 +216,7 @@ func (v *visit) changeCart() error {
 
 func (v *visit) checkout() error {
 	c, err := v.myCart()
-	if err == errNoCart || err == nil && len(c.Lines) == 0 {
+	if err == errNoCart || err == nil && len(c.Page.Lines) == 0 {
 		return web.Back(v.w, v.r, PathCart)
 	}
 	if err != nil {
@@ -225,11 +227,8 @@ func (v *visit) checkout() error {
 
 // showCheckout shows the form with what was typed, and the words beside each
 // field that is wrong.
-func (v *visit) showCheckout(code int, c order.Cart, values, wrong map[string]string) error {
-	s, err := shop.ForPage.Do(v.ctx(), v.room, v.by, shop.PageIn{})
-	if err != nil {
-		return err
-	}
+func (v *visit) showCheckout(code int, mine catalog.Shown[order.Cart], values, wrong map[string]string) error {
+	s, c := mine.Shop, mine.Page
 	if values == nil {
 		values = map[string]string{FieldCountry: s.Country, FieldKey: id.Token(16)}
 		if a := c.ShippingAddress; a != nil {
