@@ -182,12 +182,15 @@ func TestALostBatchIsRunAgain(t *testing.T) {
 	e := s.e.(*sqlite)
 	const n = 20
 	boom := errors.New("boom")
-	gate := make(chan struct{})
+	gate, held := make(chan struct{}), make(chan struct{})
+	release := sync.OnceFunc(func() { close(gate) })
+	defer release() // before Close, which waits for the writer
 	results := make([]error, n)
 	var wg sync.WaitGroup
 	wg.Go(func() { // holds the writer until everyone has queued
-		_, _ = s.Change(ctx, 1, 1, func(*Tx) error { <-gate; return nil })
+		_, _ = s.Change(ctx, 1, 1, func(*Tx) error { close(held); <-gate; return nil })
 	})
+	<-held // only then is the batch of all the others one batch
 	for i := range n {
 		wg.Go(func() {
 			_, results[i] = s.Change(ctx, 1, 1, func(tx *Tx) error {
@@ -206,7 +209,7 @@ func TestALostBatchIsRunAgain(t *testing.T) {
 			t.Fatalf("only %d queued", len(e.jobs))
 		}
 	}
-	close(gate)
+	release()
 	wg.Wait()
 	var rows []int64
 	err = s.View(ctx, 1, 1, func(v *View) (err error) {
