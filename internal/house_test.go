@@ -51,9 +51,10 @@ var (
 
 // sideways lists imports between rooms of one floor, or upwards.
 var sideways = map[string]string{
-	"api → web": "a shopper's session is a signed cookie",
-	"web → api": "pages let callers in by the same door, and stream the same events and files",
-	"cli → api": "commands work on the operator, here or on a server",
+	"api → web":    "a shopper's session is a signed cookie",
+	"web → api":    "pages let callers in by the same door, and stream the same events and files",
+	"edge → cache": "pages are kept in a cache, until what they show has changed",
+	"cli → api":    "commands work on the operator, here or on a server",
 }
 
 // readers lists statements that may name a neighbour's table, as "room → table".

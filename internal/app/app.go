@@ -15,6 +15,7 @@ import (
 	"haat/internal/catalog"
 	"haat/internal/customer"
 	"haat/internal/db"
+	"haat/internal/edge"
 	"haat/internal/event"
 	"haat/internal/fleet"
 	"haat/internal/insight"
@@ -31,6 +32,9 @@ import (
 	"haat/internal/web"
 )
 
+// pageMemory is what kept pages may take, in bytes.
+const pageMemory = 64 << 20
+
 // Version is the program's version.
 const Version = "0.1.0"
 
@@ -46,6 +50,7 @@ type App struct {
 	bus      *event.Bus
 	disk     *media.Disk
 	pictures *media.Library
+	pages    *edge.Pages
 	fetcher  *fetch.Fetcher
 	meter    *meter.Meter
 	accounts *shop.Accounts
@@ -118,6 +123,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (a *App, err error)
 	}
 	a.pictures = media.NewLibrary(a.disk, 2)
 	a.fetcher = fetch.New(fetch.Options{})
+	a.pages = edge.New(a.fleet, edge.Options{Bytes: pageMemory, SharedFor: cfg.SharedFor, Fixed: web.SafeHeaders(cfg.HTTPS())})
 	a.bus = event.NewBus(a.fleet, log)
 	if err := a.openRooms(key); err != nil {
 		return a, err
@@ -178,6 +184,9 @@ func (a *App) Serve(ctx context.Context, ready func()) error {
 			return err
 		}
 		servers = append(servers, srv)
+		if a.cfg.Front && s.addr == a.cfg.Listen {
+			l = edge.NewFront(l, a.pages, edge.FrontOptions{Observe: func(status int, took time.Duration) { a.meter.Request("front", status, took) }})
+		}
 		go func() { failed <- srv.Serve(l) }()
 	}
 	ready()

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -26,6 +27,9 @@ type Config struct {
 	Shards    int    `default:"1" env:"HAAT_SHARDS" help:"Embedded databases to spread shops over, chosen at the first start."`
 	Region    string `default:"IN" env:"HAAT_REGION" help:"Country whose national phone numbers are understood (ISO 3166)."`
 	LogLevel  string `default:"info" enum:"debug,info,warn,error" env:"HAAT_LOG_LEVEL" help:"Least level that is logged."`
+
+	Front     bool          `default:"true" negatable:"" env:"HAAT_FRONT" help:"Answer requests for kept pages before net/http has seen them."`
+	SharedFor time.Duration `default:"0s" env:"HAAT_SHARED_FOR" help:"How long a CDN in front may keep a page without asking; long only if it is purged by Surrogate-Key."`
 
 	MaxPerIP     int  `default:"1000" env:"HAAT_MAX_PER_IP" help:"Carts and orders taken from one IP address a minute." name:"max-per-ip"`
 	MaxPerPerson int  `default:"600" env:"HAAT_MAX_PER_PERSON" help:"Carts and orders taken from one shopper's session or phone a minute."`
@@ -71,6 +75,9 @@ func (c *Config) Finish() error {
 	}
 	if net.ParseIP(u.Hostname()) != nil {
 		return fmt.Errorf("--url %q: shops live below the host's name, so it must be a name, not an IP address", c.URL)
+	}
+	if c.SharedFor < 0 {
+		return fmt.Errorf("--shared-for %v: zero or more", c.SharedFor)
 	}
 	if c.Shards < 1 || c.Shards > 64 {
 		return fmt.Errorf("--shards %d: between 1 and 64", c.Shards)

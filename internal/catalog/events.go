@@ -1,7 +1,9 @@
 package catalog
 
 import (
+	"hash/fnv"
 	"html"
+	"strconv"
 	"strings"
 
 	"github.com/microcosm-cc/bluemonday"
@@ -23,11 +25,35 @@ type ProductSaved struct {
 	Options     []string   `json:"options,omitempty"`     // values
 	Description string     `json:"description,omitempty"` // its words, without markup, the first 4 kB
 	Price       int64      `json:"price"`                 // the lowest, in minor units
+	Joined      bool       `json:"joined,omitempty"`      // it is for sale among its type now, and was not before
 }
 
-func (ProductSaved) Topic() string    { return "catalog.product-saved" }
-func (e ProductSaved) Key() string    { return e.Product.String() }
-func (e ProductSaved) Tags() []string { return []string{"product:" + e.Product.String(), "catalog"} }
+// What pages of the catalogue depend on. What a tag names is spoilt by the
+// events that carry it.
+const (
+	TagCatalog = "catalog" // any product or collection
+	TagMenu    = "menu"    // the collections, by name and place
+)
+
+// TagProduct is what shows one product.
+func TagProduct(p id.Product) string { return "product:" + p.String() }
+
+// TagType is what shows others of a product's type; new ones spoil it.
+func TagType(kind string) string {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(kind))
+	return "type:" + strconv.FormatUint(h.Sum64(), 36)
+}
+
+func (ProductSaved) Topic() string { return "catalog.product-saved" }
+func (e ProductSaved) Key() string { return e.Product.String() }
+func (e ProductSaved) Tags() []string {
+	tags := []string{TagProduct(e.Product), TagCatalog}
+	if e.Joined {
+		tags = append(tags, TagType(e.Type))
+	}
+	return tags
+}
 
 // ProductDeleted says that a product is gone.
 type ProductDeleted struct {
@@ -37,7 +63,7 @@ type ProductDeleted struct {
 
 func (ProductDeleted) Topic() string    { return "catalog.product-deleted" }
 func (e ProductDeleted) Key() string    { return e.Product.String() }
-func (e ProductDeleted) Tags() []string { return []string{"product:" + e.Product.String(), "catalog"} }
+func (e ProductDeleted) Tags() []string { return []string{TagProduct(e.Product), TagCatalog} }
 
 // CollectionSaved says that a collection, or what is in it by hand, changed.
 type CollectionSaved struct {
@@ -48,7 +74,7 @@ type CollectionSaved struct {
 func (CollectionSaved) Topic() string { return "catalog.collection-saved" }
 func (e CollectionSaved) Key() string { return e.Collection.String() }
 func (e CollectionSaved) Tags() []string {
-	return []string{"collection:" + e.Collection.String(), "catalog"}
+	return []string{"collection:" + e.Collection.String(), TagCatalog, TagMenu}
 }
 
 // CollectionDeleted says that a collection is gone.
@@ -60,7 +86,7 @@ type CollectionDeleted struct {
 func (CollectionDeleted) Topic() string { return "catalog.collection-deleted" }
 func (e CollectionDeleted) Key() string { return e.Collection.String() }
 func (e CollectionDeleted) Tags() []string {
-	return []string{"collection:" + e.Collection.String(), "catalog"}
+	return []string{"collection:" + e.Collection.String(), TagCatalog, TagMenu}
 }
 
 var plain = bluemonday.StrictPolicy()

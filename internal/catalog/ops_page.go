@@ -14,6 +14,7 @@ import (
 var (
 	ForHome = op.Read[HomeIn, Shown[HomePage]]{Name: "catalog.home-page", Role: op.Shopper,
 		Run: func(ctx context.Context, r db.Reader, in HomeIn) (out Shown[HomePage], err error) {
+			out.Mark = r.Mark()
 			if out.Shop, err = shop.Of(ctx, r); err != nil {
 				return out, err
 			}
@@ -28,6 +29,7 @@ var (
 		}}
 	ForProduct = op.Read[ShopProductIn, Shown[ProductPage]]{Name: "catalog.product-page", Role: op.Shopper,
 		Run: func(ctx context.Context, r db.Reader, in ShopProductIn) (out Shown[ProductPage], err error) {
+			out.Mark = r.Mark()
 			if out.Shop, err = shop.Of(ctx, r); err != nil {
 				return out, err
 			}
@@ -36,6 +38,7 @@ var (
 		}}
 	ForCollection = op.Read[CollectionPageIn, Shown[CollectionPage]]{Name: "catalog.collection-page", Role: op.Shopper,
 		Run: func(ctx context.Context, r db.Reader, in CollectionPageIn) (out Shown[CollectionPage], err error) {
+			out.Mark = r.Mark()
 			if out.Shop, err = shop.Of(ctx, r); err != nil {
 				return out, err
 			}
@@ -44,10 +47,11 @@ var (
 		}}
 )
 
-// Shown is a page's content and the shop around it.
+// Shown is a page's content and the shop around it, as of a mark.
 type Shown[T any] struct {
 	Shop shop.Settings
 	Page T
+	Mark db.Mark
 }
 
 // HomeIn is the front page, which needs nothing.
@@ -63,6 +67,7 @@ type CollectionPageIn struct {
 // the catalogue.
 var ForMenu = op.Read[HomeIn, Shown[[]Tile]]{Name: "catalog.menu", Role: op.Shopper,
 	Run: func(ctx context.Context, r db.Reader, _ HomeIn) (out Shown[[]Tile], err error) {
+		out.Mark = r.Mark()
 		if out.Shop, err = shop.Of(ctx, r); err != nil {
 			return out, err
 		}
@@ -78,9 +83,11 @@ type SitemapEntry struct {
 }
 
 // ForSitemap lists collections and active products, the newest first.
-var ForSitemap = op.Read[HomeIn, []SitemapEntry]{Name: "catalog.sitemap", Role: op.Shopper,
-	Run: func(ctx context.Context, r db.Reader, _ HomeIn) ([]SitemapEntry, error) {
-		return db.All(ctx, r, sitemap, func(e *SitemapEntry) []any { return []any{&e.Collection, &e.Handle, &e.UpdatedAt} })
+var ForSitemap = op.Read[HomeIn, Shown[[]SitemapEntry]]{Name: "catalog.sitemap", Role: op.Shopper,
+	Run: func(ctx context.Context, r db.Reader, _ HomeIn) (out Shown[[]SitemapEntry], err error) {
+		out.Mark = r.Mark()
+		out.Page, err = db.All(ctx, r, sitemap, func(e *SitemapEntry) []any { return []any{&e.Collection, &e.Handle, &e.UpdatedAt} })
+		return out, err
 	}}
 
 var (

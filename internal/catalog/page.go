@@ -46,7 +46,7 @@ type PageVariant struct {
 	WeightGrams int64
 	Image       string
 	Sellable    bool
-	Left        int64 // units left; -1 when nobody counts
+	Left        int64 // units left; -1 when it sells without end
 }
 
 // ProductPage is all that a product's page shows.
@@ -148,7 +148,7 @@ var productPage = db.Q(`
 	UNION ALL
 	SELECT 1, v.position, v.id, v.price, v.compare_at,
 		CASE WHEN l.variant IS NULL OR NOT l.tracked OR l.continue_ OR l.available > 0 THEN 1 ELSE 0 END,
-		v.grams, CASE WHEN l.tracked THEN l.available ELSE -1 END, v.sku, v.option1, v.option2, v.option3, v.barcode, v.image, '', p.id
+		v.grams, CASE WHEN l.tracked AND NOT l.continue_ THEN l.available ELSE -1 END, v.sku, v.option1, v.option2, v.option3, v.barcode, v.image, '', p.id
 	FROM p JOIN product_variant v ON v.shop = $1 AND v.product = p.id
 	LEFT JOIN stock_level l ON l.shop = $1 AND l.variant = v.id
 	UNION ALL

@@ -149,7 +149,9 @@ func write(ctx context.Context, tx *db.Tx, p *Product, old *Product) error {
 	if err := placeProduct(ctx, tx, p); err != nil {
 		return err
 	}
-	return event.Emit(ctx, tx, Saved(p))
+	saved := Saved(p)
+	saved.Joined = p.Status == Active && (old == nil || old.Status != Active || old.Type != p.Type)
+	return event.Emit(ctx, tx, saved)
 }
 
 // writeChildren writes options, images and tags, where they differ.

@@ -3,6 +3,8 @@ package db
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"haat/internal/id"
@@ -167,6 +169,19 @@ func (t *Tx) Doc(ctx context.Context) ([]byte, error) {
 func (t *Tx) SetDoc(ctx context.Context, doc []byte) error {
 	_, err := t.Exec(ctx, writeDoc, doc)
 	return err
+}
+
+// Tags lists what the events put into the outbox spoil, each once.
+func (t *Tx) Tags() []string {
+	var tags []string
+	for _, o := range t.out {
+		for tag := range strings.FieldsSeq(o.Tags) {
+			if !slices.Contains(tags, tag) {
+				tags = append(tags, tag)
+			}
+		}
+	}
+	return tags
 }
 
 // Emitted reports whether the transaction has put events into the outbox.

@@ -61,6 +61,8 @@ type Fleet struct {
 	bySlug  *otter.Cache[string, Entry]
 	byID    *otter.Cache[id.Shop, Entry]
 	woken   []func(id.Shop)
+	told    []func(Commit)
+	changed []func(id.Shop)
 }
 
 // Entry is a row of the directory.
@@ -188,9 +190,38 @@ func (f *Fleet) Across(ctx context.Context, q *db.AcrossSQL, args ...any) ([]db.
 	return out, nil
 }
 
-// OnWrite has fn called, on the writing goroutine, after a commit that
-// emitted events. Register before serving.
+// Commit is a change that stands: which shop, where its clock stood then, and
+// what the change spoils.
+type Commit struct {
+	Shop id.Shop
+	Mark db.Mark
+	Tags []string // of the events that it emitted
+	// Doubt says that nobody knows whether the change stands, since the answer
+	// to its COMMIT was lost. Mark and Tags say nothing then.
+	Doubt bool
+}
+
+// OnCommit has fn called after every commit that emitted events, before
+// [Room.Change] returns: whoever is told that a write was done can rely on fn
+// having run. Register before serving.
+func (f *Fleet) OnCommit(fn func(Commit)) { f.told = append(f.told, fn) }
+
+// OnEntry has fn called when a shop's row of the directory has changed here.
+// Register before serving.
+func (f *Fleet) OnEntry(fn func(id.Shop)) { f.changed = append(f.changed, fn) }
+
+// OnWrite has fn called after a commit that emitted events, once everybody
+// who registered with OnCommit was told. Register before serving.
 func (f *Fleet) OnWrite(fn func(id.Shop)) { f.woken = append(f.woken, fn) }
+
+func (f *Fleet) tell(c Commit) {
+	for _, fn := range f.told {
+		fn(c)
+	}
+	if !c.Doubt {
+		f.Wake(c.Shop)
+	}
+}
 
 // Wake tells whoever follows the outbox that the shop has news.
 func (f *Fleet) Wake(shop id.Shop) {
@@ -325,5 +356,8 @@ func (f *Fleet) update(ctx context.Context, shop id.Shop, q *db.ControlSQL, valu
 		return err
 	})
 	f.forget(r.entry)
+	for _, fn := range f.changed {
+		fn(shop)
+	}
 	return err
 }

@@ -32,6 +32,10 @@ func Within(d time.Duration) Fresh { return Fresh{level: "bounded", age: d} }
 // After reads what has seen the write that returned m.
 func After(m db.Mark) Fresh { return Fresh{level: "session", mark: m} }
 
+// Mark is a point on a shop's clock: what a write returns, and what a read was
+// read at.
+type Mark = db.Mark
+
 // Room is one shop where it lives now.
 type Room struct {
 	fleet *Fleet
@@ -76,15 +80,23 @@ func (r *Room) View(ctx context.Context, fresh Fresh, fn func(db.Reader) error) 
 func (r *Room) Change(ctx context.Context, fn func(*db.Tx) error) (db.Mark, error) {
 	var mark db.Mark
 	err := r.here(ctx, func(r *Room) (err error) {
+		var emitted bool // by a run of fn that went well
+		var tags []string
 		mark, err = r.shard.Change(ctx, r.entry.Shop, r.entry.Epoch, func(tx *db.Tx) error {
+			emitted = false
 			if err := fn(tx); err != nil {
 				return err
 			}
-			if tx.Emitted() {
-				tx.After(func() { r.fleet.Wake(r.entry.Shop) })
-			}
+			emitted, tags = tx.Emitted(), tx.Tags()
 			return nil
 		})
+		switch {
+		case !emitted || errors.Is(err, db.ErrMoved):
+		case err == nil:
+			r.fleet.tell(Commit{Shop: r.entry.Shop, Mark: mark, Tags: tags})
+		default:
+			r.fleet.tell(Commit{Shop: r.entry.Shop, Doubt: true})
+		}
 		return err
 	})
 	return mark, err

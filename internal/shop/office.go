@@ -19,9 +19,12 @@ type SettingsChanged struct {
 	Name string `json:"name"`
 }
 
+// TagShop is spoilt when the settings change.
+const TagShop = "shop"
+
 func (SettingsChanged) Topic() string  { return "shop.settings-changed" }
 func (SettingsChanged) Key() string    { return "settings" }
-func (SettingsChanged) Tags() []string { return []string{"shop"} }
+func (SettingsChanged) Tags() []string { return []string{TagShop} }
 
 // Office is where the shop's people see and change its settings. Its
 // operations are the fields.

@@ -14,6 +14,7 @@ var (
 		Run: func(ctx context.Context, r db.Reader, _ PageIn) (Settings, error) { return Of(ctx, r) }}
 	ForPolicy = op.Read[PolicyIn, Policy]{Name: "shop.policy-page", Role: op.Shopper,
 		Run: func(ctx context.Context, r db.Reader, in PolicyIn) (out Policy, err error) {
+			out.Mark = r.Mark()
 			if out.Shop, err = Of(ctx, r); err != nil {
 				return out, err
 			}
@@ -28,8 +29,9 @@ type PageIn struct{}
 // PolicyIn names a policy.
 type PolicyIn struct{ Kind string }
 
-// Policy is a policy's text and the shop around it.
+// Policy is a policy's text and the shop around it, as of a mark.
 type Policy struct {
 	Shop Settings
 	Text string
+	Mark db.Mark
 }

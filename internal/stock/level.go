@@ -28,6 +28,17 @@ type Level struct {
 // Sellable reports whether at least one unit can be bought.
 func (l Level) Sellable() bool { return !l.Tracked || l.Continue || l.Available > 0 }
 
+// FewLeft is from how many units on shoppers are told how many are left.
+const FewLeft = 5
+
+// Few gives the units left when they are few enough to say so, else 0.
+func (l Level) Few() int64 {
+	if l.Tracked && !l.Continue && l.Available <= FewLeft {
+		return max(0, l.Available)
+	}
+	return 0
+}
+
 // Setting is how a variant's stock is to be kept.
 type Setting struct {
 	Variant      id.Variant
@@ -158,7 +169,7 @@ func change(ctx context.Context, tx *db.Tx, f *flips, was, now Level, kind Kind,
 	if _, err := tx.Exec(ctx, writeLevel, now.Variant, now.Tracked, now.Continue, now.Available); err != nil {
 		return err
 	}
-	f.note(now.Product, now.Variant, was.Sellable(), now.Sellable())
+	f.note(was, now)
 	if d := now.Available - was.Available; d != 0 {
 		return record(ctx, tx, Entry{Variant: now.Variant, Kind: kind, Quantity: d, Available: now.Available, Note: note})
 	}
@@ -283,7 +294,7 @@ func Forget(ctx context.Context, tx *db.Tx, variants []id.Variant) error {
 			return err
 		}
 		products[l.Product] = true
-		f.note(l.Product, v, l.Sellable(), false)
+		f.note(l, Level{Variant: v, Product: l.Product, Tracked: true})
 	}
 	if err := f.write(ctx, tx); err != nil {
 		return err
@@ -315,15 +326,19 @@ func (f *flips) add(p id.Product, sellable bool) {
 	}
 }
 
-func (f *flips) note(p id.Product, v id.Variant, was, now bool) {
-	if was == now {
+// note compares a level with what it was.
+func (f *flips) note(was, now Level) {
+	e := AvailabilityChanged{Product: now.Product, Variant: now.Variant, Available: now.Sellable(), ProductAvailable: now.Sellable(), Left: now.Few()}
+	if was.Sellable() != now.Sellable() {
+		e.Flipped = true
+		f.add(now.Product, now.Sellable())
+		if was.Sellable() {
+			f.choices[now.Product]--
+		}
+	} else if was.Few() == now.Few() {
 		return
 	}
-	f.add(p, now)
-	if was {
-		f.choices[p]--
-	}
-	f.events = append(f.events, AvailabilityChanged{Product: p, Variant: v, Available: now})
+	f.events = append(f.events, e)
 }
 
 // write adds to each product's number of choices. The number, unlike a
@@ -339,7 +354,9 @@ func (f *flips) write(ctx context.Context, tx *db.Tx) error {
 		sellable[p] = now
 	}
 	for _, e := range f.events {
-		e.ProductAvailable = sellable[e.Product]
+		if now, counted := sellable[e.Product]; counted {
+			e.ProductAvailable = now
+		}
 		if err := event.Emit(ctx, tx, e); err != nil {
 			return err
 		}

@@ -34,9 +34,9 @@ type modelHold struct {
 
 // update changes a level and counts what is shown differently.
 func (m *model) update(v id.Variant, fn func(*stock.Level)) {
-	was := m.levels[v].Sellable()
+	was := *m.levels[v]
 	fn(m.levels[v])
-	if m.levels[v].Sellable() != was {
+	if now := m.levels[v]; now.Sellable() != was.Sellable() || now.Few() != was.Few() {
 		m.flips++
 	}
 }

@@ -95,7 +95,7 @@ func takeOne(ctx context.Context, tx *db.Tx, f *flips, variant id.Variant, n, he
 		if taken {
 			was := l
 			was.Available += n
-			f.note(l.Product, variant, was.Sellable(), l.Sellable())
+			f.note(was, l)
 			return l, true, -1, nil
 		}
 		if l, err = Of(ctx, tx, variant); err != nil {
@@ -118,7 +118,7 @@ func giveOne(ctx context.Context, tx *db.Tx, f *flips, variant id.Variant, n, he
 	if err == nil && found {
 		was := l
 		was.Available -= n
-		f.note(l.Product, variant, was.Sellable(), l.Sellable())
+		f.note(was, l)
 	}
 	return l, found, err
 }

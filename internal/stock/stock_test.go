@@ -144,11 +144,11 @@ func hold(order id.Order, until time.Time, lines ...stock.Line) func(context.Con
 func TestSellToTheLastUnit(t *testing.T) {
 	fleettest.Each(t, schemas, func(t *testing.T, room *fleet.Room) {
 		p := newProduct()
-		a, b := counted(p, 3), counted(p, 1)
+		a, b := counted(p, 8), counted(p, 1)
 		put(t, room, a, b)
 		before := len(events(t, room, changed))
 		must(t, room, sell(newOrder(), stock.Line{a.Variant, 1}, stock.Line{a.Variant, 1}))
-		wantLevel(t, room, a.Variant, 1, 0, 2)
+		wantLevel(t, room, a.Variant, 6, 0, 2)
 		if n := len(events(t, room, changed)) - before; n != 0 {
 			t.Errorf("%d events while nothing shown has changed", n)
 		}
@@ -156,12 +156,16 @@ func TestSellToTheLastUnit(t *testing.T) {
 		if !sellable(t, room, p) {
 			t.Error("the product is not sellable with one variant left")
 		}
-		must(t, room, sell(newOrder(), stock.Line{a.Variant, 1}))
+		must(t, room, sell(newOrder(), stock.Line{a.Variant, 2}))
+		if n := len(events(t, room, changed)) - before; n != 2 {
+			t.Errorf("%d events for one variant sold out and one with four left", n)
+		}
+		must(t, room, sell(newOrder(), stock.Line{a.Variant, 4}))
 		if sellable(t, room, p) {
 			t.Error("the product is sellable with nothing left")
 		}
-		if n := len(events(t, room, changed)) - before; n != 2 {
-			t.Errorf("%d events for two variants sold out", n)
+		if n := len(events(t, room, changed)) - before; n != 3 {
+			t.Errorf("%d events when two variants sold out", n)
 		}
 		err := change(t, room, sell(newOrder(), stock.Line{a.Variant, 1}))
 		wantKind(t, err, fault.KindConflict, "out-of-stock")

@@ -94,23 +94,33 @@ func Back(w http.ResponseWriter, r *http.Request, path string) error {
 const ContentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; font-src 'self'; " +
 	"connect-src 'self'; manifest-src 'self'; form-action 'self' upi:; frame-ancestors 'none'; base-uri 'none'"
 
-// Safe puts the headers on every answer that keep a browser safe, refuses
+// SafeHeaders are the headers of every answer that keep a browser safe.
+func SafeHeaders(https bool) http.Header {
+	h := http.Header{}
+	h.Set("Content-Security-Policy", ContentSecurityPolicy)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "strict-origin-when-cross-origin")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=()")
+	if https {
+		h.Set("Strict-Transport-Security", "max-age=31536000")
+	}
+	return h
+}
+
+// Safe puts SafeHeaders on every answer, refuses
 // forms sent from other sites, and bounds the body: maxBody bytes, or what
 // larger says for the request.
 func Safe(next http.Handler, https bool, maxBody int64, larger func(*http.Request) int64, refuse http.Handler) http.Handler {
 	cross := http.NewCrossOriginProtection()
 	cross.SetDenyHandler(refuse)
 	checked := cross.Handler(next)
+	fixed := SafeHeaders(https)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Content-Security-Policy", ContentSecurityPolicy)
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Referrer-Policy", "strict-origin-when-cross-origin")
-		h.Set("X-Frame-Options", "DENY")
-		h.Set("Cross-Origin-Opener-Policy", "same-origin")
-		h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=()")
-		if https {
-			h.Set("Strict-Transport-Security", "max-age=31536000")
+		for name, values := range fixed {
+			h[name] = values[:1:1] // what a handler adds does not reach others
 		}
 		if r.Body != nil && r.Body != http.NoBody {
 			n := maxBody

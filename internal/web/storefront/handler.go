@@ -13,6 +13,7 @@ import (
 
 	"haat/internal/api"
 	"haat/internal/catalog"
+	"haat/internal/edge"
 	"haat/internal/fault"
 	"haat/internal/fleet"
 	"haat/internal/media"
@@ -26,6 +27,7 @@ import (
 // Deps is what the storefront stands on.
 type Deps struct {
 	Fleet   *fleet.Fleet
+	Edge    *edge.Pages
 	Door    *api.Door
 	Cookies *web.Cookies
 	Log     *slog.Logger
@@ -54,9 +56,9 @@ func New(d Deps) http.Handler {
 			return h(&visit{Server: s, w: w, r: r, room: room, by: op.Caller{Session: s.Cookies.Get(r, api.ShopperCookie), IP: s.Door.IP(r)}})
 		}))
 	}
-	page("GET /{$}", (*visit).home)
-	page("GET /collections", (*visit).collections)
-	page("GET /collections/{handle}", (*visit).collection)
+	mux.Handle("GET /{$}", s.shared((*visit).home))
+	mux.Handle("GET /collections", s.shared((*visit).collections))
+	mux.Handle("GET /collections/{handle}", s.shared((*visit).collection, FieldSort, FieldAvailable, FieldMin, FieldMax, FieldPage, PrefixOption))
 	page("GET /collections/{collection}/products/{handle}", func(v *visit) error {
 		http.Redirect(v.w, v.r, ProductPath(v.r.PathValue("handle"), ""), http.StatusMovedPermanently)
 		return nil
@@ -65,7 +67,7 @@ func New(d Deps) http.Handler {
 		http.Redirect(v.w, v.r, PathAll, http.StatusMovedPermanently)
 		return nil
 	})
-	page("GET /products/{handle}", (*visit).product)
+	mux.Handle("GET /products/{handle}", s.shared((*visit).product, FieldVariant))
 	page("GET /search", (*visit).search)
 	page("GET /cart", (*visit).cart)
 	page("POST /cart", (*visit).changeCart)
@@ -73,10 +75,10 @@ func New(d Deps) http.Handler {
 	page("GET /checkout", (*visit).checkout)
 	page("POST /checkout", (*visit).place)
 	page("GET /orders/{token}", (*visit).order)
-	page("GET /policies/{kind}", (*visit).policy)
+	mux.Handle("GET /policies/{kind}", s.shared((*visit).policy))
 	page("GET /robots.txt", (*visit).robots)
-	page("GET /sitemap.xml", (*visit).sitemap)
-	page("GET /{theme}", (*visit).theme)
+	mux.Handle("GET /sitemap.xml", s.shared((*visit).sitemap))
+	mux.Handle("GET /{theme}", s.shared((*visit).theme))
 	mux.HandleFunc("GET "+design.AssetPath, s.asset)
 	mux.HandleFunc("GET /favicon.ico", func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, Assets.URL("icon.svg"), http.StatusFound)
@@ -92,6 +94,10 @@ type visit struct {
 	r    *http.Request
 	room *fleet.Room
 	by   op.Caller
+
+	// of a shared page
+	mark fleet.Mark
+	tags []string
 }
 
 func (v *visit) ctx() context.Context { return v.r.Context() }
@@ -263,6 +269,7 @@ func (v *visit) theme() error {
 	if err != nil {
 		return err
 	}
+	v.depends(shown.Mark, shop.TagShop)
 	css, err := themeCSS(shown.Shop.Theme)
 	if err != nil {
 		return err
@@ -284,6 +291,7 @@ func (v *visit) policy() error {
 	if err != nil {
 		return err
 	}
+	v.depends(shown.Mark, shop.TagShop)
 	page := Text{Heading: policyTitle(kind), Plain: shown.Text}
 	page.Page = Page{Shop: v.frame(shown.Shop, nil), Title: policyTitle(kind), Canonical: PolicyPath(kind)}
 	return v.show(http.StatusOK, page.Draw(), true)

@@ -14,6 +14,7 @@ import (
 	"haat/internal/money"
 	"haat/internal/search"
 	"haat/internal/shop"
+	"haat/internal/stock"
 	"haat/internal/web/design"
 )
 
@@ -23,6 +24,7 @@ func (v *visit) home() error {
 		return err
 	}
 	s, p := shown.Shop, shown.Page
+	v.depends(shown.Mark, shop.TagShop, catalog.TagCatalog, stock.TagAvailability)
 	page := Home{Page: Page{Shop: v.frame(s, menu(p.Tiles)), Description: s.Theme.Tagline, Canonical: PathHome, Current: PathHome}}
 	titles := map[string]string{}
 	for _, t := range p.Tiles {
@@ -77,6 +79,7 @@ func (v *visit) collections() error {
 	if err != nil {
 		return err
 	}
+	v.depends(shown.Mark, shop.TagShop, catalog.TagCatalog)
 	page := Collections{Tiles: v.tiles(shown.Page.Tiles)}
 	page.Page = Page{Shop: v.frame(shown.Shop, menu(shown.Page.Tiles)), Title: "Collections", Canonical: PathCollections, Current: PathCollections}
 	return v.show(http.StatusOK, page.Draw(), true)
@@ -133,6 +136,7 @@ func (v *visit) collection() error {
 		return err
 	}
 	s, p := shown.Shop, shown.Page
+	v.depends(shown.Mark, shop.TagShop, catalog.TagCatalog, stock.TagAvailability)
 	path := CollectionPath(handle)
 	page := Collection{Handle: handle, Name: p.Title, Text: p.Description, Trail: []design.Crumb{{Label: "Home", Href: PathHome}, {Label: "Collections", Href: PathCollections}, {Label: p.Title}}}
 	page.Page = Page{Shop: v.frame(s, p.Menu), Title: p.Title, Description: cut(p.Description, 160), Canonical: path, Current: path, NoIndex: len(f.Options) > 0 || f.Available || f.Min > 0 || f.Max > 0}
@@ -235,6 +239,11 @@ func (v *visit) showProduct(handle, variant string, status int, problem string, 
 	if at < 0 {
 		at = max(0, slices.IndexFunc(p.Variants, func(x catalog.PageVariant) bool { return x.Sellable }))
 	}
+	tags := []string{shop.TagShop, catalog.TagMenu, catalog.TagProduct(p.ID), catalog.TagType(p.Type)}
+	for _, c := range p.Related {
+		tags = append(tags, catalog.TagProduct(c.Product))
+	}
+	v.depends(shown.Mark, tags...)
 	chosen := p.Variants[at]
 	page := Product{
 		Handle: p.Handle, Name: p.Title, Vendor: p.Vendor, HTML: p.DescriptionHTML, Variant: chosen.ID.String(), SKU: chosen.SKU, Available: chosen.Sellable,
@@ -245,11 +254,8 @@ func (v *visit) showProduct(handle, variant string, status int, problem string, 
 		was := cash(s, chosen.CompareAt)
 		page.Price.Was = &was
 	}
-	if chosen.Left > 0 {
-		page.MaxQuantity = int(min(chosen.Left, 99))
-		if chosen.Left <= 5 {
-			page.Left = int(chosen.Left)
-		}
+	if chosen.Left > 0 && chosen.Left <= stock.FewLeft {
+		page.MaxQuantity, page.Left = int(chosen.Left), int(chosen.Left)
 	}
 	for i, m := range p.Images {
 		img := imageOf(v.room, m)
@@ -284,7 +290,7 @@ func (v *visit) showProduct(handle, variant string, status int, problem string, 
 		page.Page.Image = &page.Images[0]
 	}
 	page.Share = "https://wa.me/?text=" + url.QueryEscape(p.Title+" "+page.Shop.URL+ProductPath(p.Handle, ""))
-	return v.show(status, page.Draw(), status == http.StatusOK && variant == "")
+	return v.show(status, page.Draw(), status == http.StatusOK)
 }
 
 // options gives, for every value of every option, the variant that choosing
@@ -364,7 +370,8 @@ func (v *visit) sitemap() error {
 	}
 	origin := v.ShopURL(v.room.Slug())
 	urls := []sitemapURL{{Loc: origin + PathHome}, {Loc: origin + PathCollections}, {Loc: origin + PathAll}}
-	for _, e := range shown {
+	v.depends(shown.Mark, catalog.TagCatalog)
+	for _, e := range shown.Page {
 		path := ProductPath(e.Handle, "")
 		if e.Collection {
 			path = CollectionPath(e.Handle)

@@ -1,0 +1,337 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/maypok86/otter/v2"
+
+	"haat/internal/db"
+	"haat/internal/fault"
+	"haat/internal/fleet"
+	"haat/internal/id"
+)
+
+// Key names an entry: a shop, and what of it.
+type Key struct {
+	Shop id.Shop
+	Name string
+}
+
+// Filled is what a fill has read.
+type Filled[V any] struct {
+	Value V
+	Size  int      // bytes that the value keeps
+	Mark  db.Mark  // of the snapshot that it was read in
+	Tags  []string // what it depends on
+}
+
+// Outcome says where an answer came from.
+type Outcome uint8
+
+const (
+	Hit    Outcome = iota + 1 // an entry that holds
+	Fill                      // read for this caller
+	Joined                    // read for another caller at the same time
+	Stale                     // an entry that no longer holds, for want of a better
+)
+
+// String gives the outcome's name.
+func (o Outcome) String() string { return [...]string{"", "hit", "fill", "joined", "stale"}[o] }
+
+// Options say how much is kept, and how patient callers are.
+type Options struct {
+	Bytes    int64         // that entries may take in all
+	TTL      time.Duration // after which an entry that holds is read again behind the callers' backs; 0 means a minute
+	Patience time.Duration // that a caller waits for a fill when there is a stale entry; 0 means 250 ms
+	Deadline time.Duration // of a fill; 0 means 10 s
+	Waiters  int           // callers that wait for one fill, the others being fault.Busy; 0 means 10,000
+	// Retry is how long after a fill has failed stale entries are served
+	// without trying again; 0 means a second.
+	Retry time.Duration
+}
+
+func (o Options) withDefaults() Options {
+	def := func(d *time.Duration, v time.Duration) {
+		if *d == 0 {
+			*d = v
+		}
+	}
+	def(&o.TTL, time.Minute)
+	def(&o.Patience, 250*time.Millisecond)
+	def(&o.Deadline, 10*time.Second)
+	def(&o.Retry, time.Second)
+	if o.Waiters == 0 {
+		o.Waiters = 10_000
+	}
+	return o
+}
+
+// Cache keeps values of one kind.
+type Cache[V any] struct {
+	o       Options
+	floors  floors
+	entries *otter.Cache[Key, *entry[V]]
+	flights [64]struct {
+		sync.Mutex
+		under map[Key]*flight[V]
+	}
+	stats Stats
+	now   func() time.Time
+}
+
+// Stats counts since the start.
+type Stats struct {
+	Hits, Fills, Joins, Stales, Failures, Refusals atomic.Int64
+}
+
+type entry[V any] struct {
+	value   V
+	size    uint32
+	mark    db.Mark
+	tags    []string
+	floors  *shopFloors
+	began   time.Time     // when its fill began
+	checked atomic.Uint64 // the floors' version at which it was last found to hold, + 1
+	again   atomic.Int64  // while it holds: when to read it again, in microseconds
+	enough  atomic.Int64  // once it does not: until when it will do, since a fill has just failed
+}
+
+// flight is a fill under way.
+type flight[V any] struct {
+	done    chan struct{}
+	waiters int // under the part's lock
+	entry   *entry[V]
+	err     error
+}
+
+// New makes a cache. Pass [Cache.Commit] to [fleet.Fleet.OnCommit], or it will
+// not know of changes.
+func New[V any](o Options) *Cache[V] {
+	c := &Cache[V]{o: o.withDefaults(), now: time.Now}
+	c.entries = otter.Must(&otter.Options[Key, *entry[V]]{
+		MaximumWeight: uint64(max(1, o.Bytes)),
+		Weigher:       func(_ Key, e *entry[V]) uint32 { return e.size },
+		OnDeletion: func(d otter.DeletionEvent[Key, *entry[V]]) {
+			c.floors.drop(d.Key.Shop, d.Value.floors)
+		},
+	})
+	return c
+}
+
+// Commit takes note of a change.
+func (c *Cache[V]) Commit(n fleet.Commit) { c.floors.raise(n) }
+
+// Forget lets go of everything of a shop that was read up to now, such as when
+// its row of the directory has changed.
+func (c *Cache[V]) Forget(s id.Shop) {
+	sf := c.floors.find(s)
+	if sf == nil {
+		return
+	}
+	sf.mu.Lock()
+	defer sf.mu.Unlock()
+	sf.trusted = c.now()
+	sf.version.Add(1)
+}
+
+// Stats gives the counters.
+func (c *Cache[V]) Stats() *Stats { return &c.stats }
+
+// Size gives how many entries there are, and the bytes that they take.
+func (c *Cache[V]) Size() (entries int, bytes uint64) {
+	return c.entries.EstimatedSize(), c.entries.WeightedSize()
+}
+
+func (e *entry[V]) holds() bool {
+	version := e.floors.version.Load() + 1
+	if e.checked.Load() == version {
+		return true
+	}
+	if !e.floors.holds(e.mark, e.began, e.tags) {
+		return false
+	}
+	e.checked.Store(version)
+	return true
+}
+
+// Get gives an entry that holds, without filling.
+func (c *Cache[V]) Get(k Key) (V, bool) {
+	if e, ok := c.entries.GetIfPresent(k); ok && e.holds() && c.now().UnixMicro() < e.again.Load() {
+		c.stats.Hits.Add(1)
+		return e.value, true
+	}
+	var none V
+	return none, false
+}
+
+// Fetch gives the value of a key: an entry that holds, or what fill reads. One
+// fill runs for a key at a time, on a context of its own, however many ask. A
+// fault that is not Busy is fill's answer, given to all who wait; any other
+// error, and a fill that takes longer than callers are patient, gives them the
+// entry that was there, if one was, as Stale.
+func (c *Cache[V]) Fetch(ctx context.Context, k Key, fill func(context.Context) (Filled[V], error)) (V, Outcome, error) {
+	old, there := c.entries.GetIfPresent(k)
+	if there && old.holds() {
+		if again := old.again.Load(); c.now().UnixMicro() >= again &&
+			old.again.CompareAndSwap(again, c.now().Add(c.o.Retry).UnixMicro()) {
+			_, _, _ = c.join(k, fill) // behind the caller's back
+		}
+		c.stats.Hits.Add(1)
+		return old.value, Hit, nil
+	}
+	if there && c.now().UnixMicro() < old.enough.Load() {
+		c.stats.Stales.Add(1)
+		return old.value, Stale, nil
+	}
+	var none V
+	arrived := c.highest(k.Shop)
+	var patience <-chan time.Time
+	if there {
+		t := time.NewTimer(c.o.Patience)
+		defer t.Stop()
+		patience = t.C
+	}
+	for range maxJoins {
+		f, first, err := c.join(k, fill)
+		if err != nil {
+			c.stats.Refusals.Add(1)
+			return none, 0, err
+		}
+		select {
+		case <-f.done:
+		case <-ctx.Done():
+			c.leave(f, k)
+			return none, 0, ctx.Err()
+		case <-patience:
+			c.leave(f, k)
+			c.stats.Stales.Add(1)
+			return old.value, Stale, nil
+		}
+		if f.err != nil {
+			if !there || decided(f.err) {
+				return none, 0, f.err
+			}
+			old.enough.Store(c.now().Add(c.o.Retry).UnixMicro())
+			c.stats.Stales.Add(1)
+			return old.value, Stale, nil
+		}
+		// Asked now, not at the fill's end: a caller can still join between the
+		// two, after a change that the fill has not seen.
+		if f.entry.holds() || f.entry.mark.Compare(arrived) >= 0 {
+			if first {
+				return f.entry.value, Fill, nil
+			}
+			c.stats.Joins.Add(1)
+			return f.entry.value, Joined, nil
+		}
+		// It had read before a change that the caller may know of.
+	}
+	return none, 0, fault.Busy(time.Second, "This page is being changed too often to be shown. Try again in a moment.")
+}
+
+// maxJoins is how many fills a caller sees through. The second begins after
+// the caller came, and so has seen all that was acknowledged then; more are
+// needed only when a replica lags.
+const maxJoins = 4
+
+// decided reports whether an error is an answer, rather than the want of one.
+func decided(err error) bool { return fault.Of(err) != nil && !fault.Is(err, fault.KindBusy) }
+
+func (c *Cache[V]) highest(s id.Shop) db.Mark {
+	if sf := c.floors.find(s); sf != nil {
+		return sf.highest()
+	}
+	return db.Mark{}
+}
+
+// join gives the fill of a key that is under way, or begins one.
+func (c *Cache[V]) join(k Key, fill func(context.Context) (Filled[V], error)) (f *flight[V], first bool, err error) {
+	p := &c.flights[c.part(k)]
+	p.Lock()
+	defer p.Unlock()
+	if f = p.under[k]; f != nil {
+		if f.waiters++; f.waiters > c.o.Waiters {
+			f.waiters--
+			return nil, false, fault.Busy(time.Second, "Too many people wait for this page. Try again in a moment.")
+		}
+		return f, false, nil
+	}
+	f = &flight[V]{done: make(chan struct{}), waiters: 1}
+	if p.under == nil {
+		p.under = map[Key]*flight[V]{}
+	}
+	p.under[k] = f
+	sf := c.floors.use(k.Shop) // before anything is read
+	go c.fly(k, f, sf, fill)
+	return f, true, nil
+}
+
+func (c *Cache[V]) part(k Key) int {
+	h := uint64(k.Shop)
+	for i := range len(k.Name) {
+		h = (h ^ uint64(k.Name[i])) * 0x100000001b3 // FNV-1a
+	}
+	return int(h % uint64(len(c.flights)))
+}
+
+func (c *Cache[V]) leave(f *flight[V], k Key) {
+	p := &c.flights[c.part(k)]
+	p.Lock()
+	f.waiters--
+	p.Unlock()
+}
+
+// fly runs a fill and keeps what it read.
+func (c *Cache[V]) fly(k Key, f *flight[V], sf *shopFloors, fill func(context.Context) (Filled[V], error)) {
+	ctx, cancel := context.WithTimeout(context.Background(), c.o.Deadline)
+	defer cancel()
+	began := c.now()
+	c.stats.Fills.Add(1)
+	got, err := safely(ctx, fill)
+	f.err = err
+	switch {
+	case err == nil:
+		e := &entry[V]{value: got.Value, size: uint32(min(max(got.Size, 0), 1<<30)) + overhead + uint32(len(k.Name)), mark: got.Mark, tags: got.Tags, floors: sf, began: began}
+		e.again.Store(c.now().Add(c.o.TTL).UnixMicro())
+		f.entry = e
+		// One that no longer holds is kept too: it may be wanted as stale. What
+		// it would replace is at best as good, unless it is newer.
+		if was, there := c.entries.GetIfPresent(k); !there || was.mark.Compare(got.Mark) <= 0 {
+			c.floors.use(k.Shop) // until the entry is deleted
+			c.entries.Set(k, e)
+		}
+	case decided(err):
+		c.entries.Invalidate(k)
+	default:
+		c.stats.Failures.Add(1)
+	}
+	p := &c.flights[c.part(k)]
+	p.Lock()
+	delete(p.under, k)
+	p.Unlock()
+	close(f.done)
+	// Only now can nobody join any more who must be protected.
+	c.floors.drop(k.Shop, sf)
+}
+
+// overhead is what an entry takes beside its value.
+const overhead = 400
+
+func safely[V any](ctx context.Context, fill func(context.Context) (Filled[V], error)) (got Filled[V], err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("a fill panicked: %v\n%s", p, debug.Stack())
+		}
+	}()
+	got, err = fill(ctx)
+	if err == nil && ctx.Err() != nil {
+		err = errors.Join(ctx.Err(), errors.New("a fill was late"))
+	}
+	return got, err
+}

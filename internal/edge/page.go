@@ -1,0 +1,234 @@
+package edge
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/molecule-man/go-brrr"
+
+	"haat/internal/db"
+)
+
+// Page is a finished page, the same for everybody.
+type Page struct {
+	Header http.Header // at least Content-Type, and Cache-Control for browsers
+	Body   []byte
+	Mark   db.Mark  // of the snapshot that it was read in
+	Tags   []string // what it depends on
+}
+
+// coding is a content coding, the best for a page first.
+type coding uint8
+
+const (
+	brotli coding = iota
+	zst
+	gz
+	plain
+	codings
+)
+
+var codingNames = [codings]string{"br", "zstd", "gzip", ""}
+
+// kept is a page as it is sent. It is compressed when first asked for in a
+// coding, and once.
+type kept struct {
+	etag   string // without quotes and coding
+	mark   string
+	header http.Header
+	tags   string // as a Surrogate-Key
+	made   time.Time
+	size   int // of the plain body
+
+	mu     sync.Mutex
+	bodies [codings]atomic.Pointer[variant]
+}
+
+// variant is the page in one coding.
+type variant struct {
+	body []byte
+	etag string                 // with quotes
+	head atomic.Pointer[[]byte] // status line and headers of the front, all but Age and Date
+}
+
+// minCompressed is the size under which compression does not pay.
+const minCompressed = 512
+
+func newKept(p Page, want coding) *kept {
+	sum := sha256.Sum256(p.Body)
+	k := &kept{
+		etag: base64.RawURLEncoding.EncodeToString(sum[:12]), mark: p.Mark.String(), header: p.Header,
+		tags: strings.Join(p.Tags, " "), made: time.Now(), size: len(p.Body),
+	}
+	if len(p.Body) < minCompressed {
+		k.put(plain, bytes.Clone(p.Body))
+		return k
+	}
+	if want == plain {
+		want = gz // to be unpacked for the few who take nothing else
+	}
+	k.put(want, compress(want, p.Body))
+	return k
+}
+
+func (k *kept) put(c coding, body []byte) *variant {
+	etag := k.etag
+	if c != plain {
+		etag += "-" + codingNames[c]
+	}
+	v := &variant{body: body, etag: `"` + etag + `"`}
+	k.bodies[c].Store(v)
+	return v
+}
+
+// in gives the page in a coding. A plain body is not kept beside compressed
+// ones, since those who ask for it are few.
+func (k *kept) in(c coding) (*variant, coding, error) {
+	if v := k.bodies[plain].Load(); v != nil {
+		return v, plain, nil // too small to be compressed
+	}
+	if v := k.bodies[c].Load(); v != nil {
+		return v, c, nil
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if v := k.bodies[c].Load(); v != nil {
+		return v, c, nil
+	}
+	body, err := k.unpack()
+	if err != nil {
+		return nil, c, err
+	}
+	if c == plain {
+		return &variant{body: body, etag: `"` + k.etag + `"`}, plain, nil
+	}
+	return k.put(c, compress(c, body)), c, nil
+}
+
+func (k *kept) unpack() ([]byte, error) {
+	for c := range codings {
+		v := k.bodies[c].Load()
+		if v == nil {
+			continue
+		}
+		body, err := expand(c, v.body, k.size)
+		if err != nil {
+			return nil, fmt.Errorf("unpack a page from %s: %w", codingNames[c], err)
+		}
+		return body, nil
+	}
+	return nil, fmt.Errorf("a page has no body")
+}
+
+var (
+	zstdWriter = must(zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(128<<10)))
+	zstdReader = must(zstd.NewReader(nil, zstd.WithDecoderConcurrency(1)))
+	brotliPool = sync.Pool{New: func() any { return must(brrr.NewWriter(nil, 5)) }}
+	gzipPool   = sync.Pool{New: func() any { w, _ := gzip.NewWriterLevel(nil, 5); return w }}
+)
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err) // the options are constants
+	}
+	return v
+}
+
+// compress packs a body. Writing to memory does not fail.
+func compress(c coding, body []byte) []byte {
+	var b bytes.Buffer
+	b.Grow(len(body) / 4)
+	switch c {
+	case brotli:
+		w := brotliPool.Get().(*brrr.Writer)
+		defer brotliPool.Put(w)
+		w.Reset(&b)
+		must(w.Write(body))
+		must(0, w.Close())
+	case zst:
+		return bytes.Clone(zstdWriter.EncodeAll(body, b.AvailableBuffer()))
+	case gz:
+		w := gzipPool.Get().(*gzip.Writer)
+		defer gzipPool.Put(w)
+		w.Reset(&b)
+		must(w.Write(body))
+		must(0, w.Close())
+	}
+	return bytes.Clone(b.Bytes())
+}
+
+func expand(c coding, body []byte, size int) ([]byte, error) {
+	switch c {
+	case brotli:
+		return io.ReadAll(brrr.NewReader(bytes.NewReader(body)))
+	case zst:
+		return zstdReader.DecodeAll(body, make([]byte, 0, size))
+	case gz:
+		r, err := gzip.NewReader(bytes.NewReader(body))
+		if err != nil {
+			return nil, err
+		}
+		return io.ReadAll(r)
+	}
+	return body, nil
+}
+
+// accepted reads Accept-Encoding and gives the best coding that it takes.
+func accepted(header string) coding {
+	best, any := plain, false
+	for part := range strings.SplitSeq(header, ",") {
+		name, params, _ := strings.Cut(strings.TrimSpace(part), ";")
+		if weightless(params) {
+			continue
+		}
+		switch name = strings.TrimSpace(name); {
+		case name == "*":
+			any = true
+		case strings.EqualFold(name, "br"):
+			best = min(best, brotli)
+		case strings.EqualFold(name, "zstd"):
+			best = min(best, zst)
+		case strings.EqualFold(name, "gzip") || strings.EqualFold(name, "x-gzip"):
+			best = min(best, gz)
+		}
+	}
+	if any && best == plain {
+		best = gz
+	}
+	return best
+}
+
+// weightless reports whether a coding's parameters forbid it: q=0.
+func weightless(params string) bool {
+	for p := range strings.SplitSeq(params, ";") {
+		name, value, _ := strings.Cut(strings.TrimSpace(p), "=")
+		if strings.EqualFold(name, "q") {
+			q, err := strconv.ParseFloat(value, 64)
+			return err != nil || q <= 0
+		}
+	}
+	return false
+}
+
+// matches reports whether If-None-Match names the tag. Weak and strong
+// validators compare alike here (RFC 9110, 13.1.2).
+func matches(header, etag string) bool {
+	for part := range strings.SplitSeq(header, ",") {
+		part = strings.TrimSpace(part)
+		if part == "*" || strings.TrimPrefix(part, "W/") == etag {
+			return true
+		}
+	}
+	return false
+}

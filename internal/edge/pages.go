@@ -1,0 +1,151 @@
+package edge
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"time"
+
+	"haat/internal/cache"
+	"haat/internal/fleet"
+	"haat/internal/id"
+)
+
+// Options say how much is kept, and what stands in front.
+type Options struct {
+	Bytes int64 // of memory for pages
+	// SharedFor is how long a CDN in front may keep a page without asking
+	// again; 0: it must always ask. A CDN that is purged by Surrogate-Key may
+	// be given long.
+	SharedFor time.Duration
+	// Fixed are the headers that every page is sent with, as the front must
+	// send them itself.
+	Fixed http.Header
+	Cache cache.Options // Bytes aside
+}
+
+// Pages keeps finished pages.
+type Pages struct {
+	o     Options
+	cache *cache.Cache[*kept]
+	front *Front
+}
+
+// New makes a store of pages and has the fleet tell it of changes.
+func New(f *fleet.Fleet, o Options) *Pages {
+	c := o.Cache
+	c.Bytes = o.Bytes
+	p := &Pages{o: o, cache: cache.New[*kept](c)}
+	f.OnCommit(p.cache.Commit)
+	f.OnEntry(p.cache.Forget)
+	return p
+}
+
+// Stats gives the counters of the cache below.
+func (p *Pages) Stats() *cache.Stats { return p.cache.Stats() }
+
+// Size gives how many pages are kept, and the bytes that they take.
+func (p *Pages) Size() (pages int, bytes uint64) { return p.cache.Size() }
+
+// Fill makes a page. It runs on a context of its own and may be called again
+// long after the request that brought it.
+type Fill func(context.Context) (Page, error)
+
+// Serve answers a GET or HEAD with the page of that name in the shop, from
+// what is kept or by fill. name is all that the page may depend on beside the
+// shop: the path, and what of the query means something.
+func (p *Pages) Serve(w http.ResponseWriter, r *http.Request, shop id.Shop, name string, fill Fill) error {
+	want := accepted(r.Header.Get("Accept-Encoding"))
+	key := cache.Key{Shop: shop, Name: name}
+	k, how, err := p.cache.Fetch(r.Context(), key, filling(want, fill))
+	if err != nil {
+		return err
+	}
+	if err := p.send(w, r, k, how, want); err != nil {
+		return err
+	}
+	if p.front != nil && how != cache.Stale && r.Method == http.MethodGet && r.TLS == nil && r.ProtoMajor == 1 {
+		p.front.learn(r, key, fill)
+	}
+	return nil
+}
+
+func filling(want coding, fill Fill) func(context.Context) (cache.Filled[*kept], error) {
+	return func(ctx context.Context) (cache.Filled[*kept], error) {
+		page, err := fill(ctx)
+		if err != nil {
+			return cache.Filled[*kept]{}, err
+		}
+		k := newKept(page, want)
+		// Room for all codings is reckoned with at once: what is compressed
+		// later comes to no more than this.
+		size := 0
+		for c := range codings {
+			if v := k.bodies[c].Load(); v != nil {
+				size += len(v.body)
+			}
+		}
+		if k.size >= minCompressed {
+			size *= 3
+		}
+		return cache.Filled[*kept]{Value: k, Size: size + 1500, Mark: page.Mark, Tags: page.Tags}, nil
+	}
+}
+
+// send writes a kept page, or that the browser has it already.
+func (p *Pages) send(w http.ResponseWriter, r *http.Request, k *kept, how cache.Outcome, want coding) error {
+	v, c, err := k.in(want)
+	if err != nil {
+		return err
+	}
+	h := w.Header()
+	for name, values := range k.header {
+		h[name] = values
+	}
+	h.Set("Vary", "Accept-Encoding")
+	h.Set("ETag", v.etag)
+	h.Set("Haat-Mark", k.mark)
+	h.Set("Cache-Status", status(how))
+	if how == cache.Hit || how == cache.Stale {
+		h.Set("Age", strconv.Itoa(int(time.Since(k.made)/time.Second)))
+	}
+	if how == cache.Stale {
+		// Nobody else keeps what is known to be out of date.
+		h.Set("Cache-Control", "no-store")
+	} else if p.o.SharedFor > 0 {
+		h.Set("Surrogate-Control", p.surrogate())
+		h.Set("Surrogate-Key", k.tags)
+	}
+	if matches(r.Header.Get("If-None-Match"), v.etag) && r.Header.Get("If-None-Match") != "" {
+		h.Del("Content-Type")
+		w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	if c != plain {
+		h.Set("Content-Encoding", codingNames[c])
+	}
+	h.Set("Content-Length", strconv.Itoa(len(v.body)))
+	w.WriteHeader(http.StatusOK)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(v.body)
+	}
+	return nil
+}
+
+func (p *Pages) surrogate() string {
+	s := strconv.Itoa(int(p.o.SharedFor / time.Second))
+	return "max-age=" + s + ", stale-while-revalidate=60, stale-if-error=86400"
+}
+
+// status is how RFC 9211 says where an answer came from.
+func status(how cache.Outcome) string {
+	switch how {
+	case cache.Hit:
+		return "haat; hit"
+	case cache.Stale:
+		return "haat; hit; detail=stale"
+	case cache.Joined:
+		return "haat; fwd=miss; collapsed; stored"
+	}
+	return "haat; fwd=miss; stored"
+}
