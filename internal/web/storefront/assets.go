@@ -9,10 +9,14 @@ import (
 //go:embed assets
 var files embed.FS
 
-// Assets are the storefront's stylesheet, script and icon, to be served on
+// Assets are the storefront's stylesheets, script and icon, to be served on
 // every shop's host and on unknown ones.
 var Assets = func() *design.Assets {
 	sheet, err := files.ReadFile("assets/storefront.css")
+	if err != nil {
+		panic(err)
+	}
+	buy, err := files.ReadFile("assets/buy.css")
 	if err != nil {
 		panic(err)
 	}
@@ -26,6 +30,7 @@ var Assets = func() *design.Assets {
 	}
 	return design.NewAssets().
 		Add("storefront.css", append(design.CSS(), sheet...)).
+		Add("buy.css", append(design.FormsCSS(), buy...)).
 		Add("storefront.js", script).
 		Add("icon.svg", icon)
 }()

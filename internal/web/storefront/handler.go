@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -135,16 +136,39 @@ func (s *Server) frame(room *fleet.Room, set shop.Settings, menu []catalog.Tile)
 	if set.WhatsApp != "" {
 		f.WhatsApp = "https://wa.me/" + strings.TrimPrefix(set.WhatsApp, "+")
 	}
-	if set.COD {
-		f.Promises = append(f.Promises, Promise{"cash", "Cash on delivery"})
-	}
-	switch {
-	case set.Delivery.Charge == 0:
-		f.Promises = append(f.Promises, Promise{"truck", "Free delivery"})
-	case set.Delivery.FreeAbove > 0:
-		f.Promises = append(f.Promises, Promise{"truck", "Free delivery above " + cash(set, set.Delivery.FreeAbove).Format(set.Locale, true)})
-	}
+	f.Promises = promised(set, f.WhatsApp)
 	return f
+}
+
+// promised says what is true of buying here: how it comes, how it is paid,
+// how it goes back and whom to ask.
+func promised(set shop.Settings, whatsApp string) (out []Promise) {
+	truck := Promise{Icon: "truck", Text: "Free delivery"}
+	if set.Delivery.Charge > 0 {
+		truck.Text = "Delivery " + cash(set, set.Delivery.Charge).Format(set.Locale, true)
+		if set.Delivery.FreeAbove > 0 {
+			truck.Text += ", free above " + cash(set, set.Delivery.FreeAbove).Format(set.Locale, true)
+		}
+	}
+	if slices.Contains(set.Policies, "shipping") {
+		truck.Href = PolicyPath("shipping")
+	}
+	out = append(out, truck)
+	switch {
+	case set.COD && set.UPI.VPA != "":
+		out = append(out, Promise{Icon: "cash", Text: "Pay in cash when it comes, or by UPI"})
+	case set.COD:
+		out = append(out, Promise{Icon: "cash", Text: "Cash on delivery"})
+	case set.UPI.VPA != "":
+		out = append(out, Promise{Icon: "qr", Text: "Pay from any UPI app"})
+	}
+	if slices.Contains(set.Policies, "returns") {
+		out = append(out, Promise{"return", "How returns work", PolicyPath("returns")})
+	}
+	if whatsApp != "" {
+		out = append(out, Promise{"whatsapp", "Questions? Ask on WhatsApp", whatsApp})
+	}
+	return out
 }
 
 func themeCSS(t shop.Theme) ([]byte, error) {

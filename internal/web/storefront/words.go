@@ -20,6 +20,12 @@ func (p Page) title() string {
 	return p.Title + " – " + p.Shop.Name
 }
 
+// forBuying is the page with the stylesheet of cart, checkout and order.
+func (p Page) forBuying() Page {
+	p.buying = true
+	return p
+}
+
 func (p Page) absolute(address string) string {
 	if strings.HasPrefix(address, "/") {
 		return p.Shop.URL + address
@@ -153,12 +159,14 @@ func (v Product) cannot() string {
 	return "Sold out"
 }
 
-// pictured reports whether every value can be shown as a picture.
+// pictured reports whether every value can be shown as a picture of its own.
 func (o Option) pictured() bool {
+	seen := map[string]bool{}
 	for _, v := range o.Values {
-		if v.Image == nil {
+		if v.Image == nil || seen[v.Image.Src] {
 			return false
 		}
+		seen[v.Image.Src] = true
 	}
 	return len(o.Values) > 1
 }
@@ -181,6 +189,14 @@ func (v Checkout) problems() []design.FieldError {
 		}
 	}
 	return out
+}
+
+// count is the number of things being bought.
+func (v Checkout) count() (n int) {
+	for _, l := range v.Lines {
+		n += l.Quantity
+	}
+	return n
 }
 
 func (v Checkout) filled(name, label string, f design.Field) design.Field {
