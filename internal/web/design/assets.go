@@ -124,6 +124,8 @@ func contentType(name string) string {
 		return "image/webp"
 	case ".png":
 		return "image/png"
+	case ".speculationrules":
+		return "application/speculationrules+json"
 	case ".webmanifest":
 		return "application/manifest+json"
 	}

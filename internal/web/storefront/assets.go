@@ -9,8 +9,8 @@ import (
 //go:embed assets
 var files embed.FS
 
-// Assets are the storefront's stylesheets, script and icon, to be served on
-// every shop's host and on unknown ones.
+// Assets are the storefront's stylesheets, script, icon and what browsers may
+// fetch ahead, to be served on every shop's host and on unknown ones.
 var Assets = func() *design.Assets {
 	sheet, err := files.ReadFile("assets/storefront.css")
 	if err != nil {
@@ -24,6 +24,10 @@ var Assets = func() *design.Assets {
 	if err != nil {
 		panic(err)
 	}
+	rules, err := files.ReadFile("assets/prefetch.speculationrules")
+	if err != nil {
+		panic(err)
+	}
 	icon, err := files.ReadFile("assets/icon.svg")
 	if err != nil {
 		panic(err)
@@ -32,5 +36,6 @@ var Assets = func() *design.Assets {
 		Add("storefront.css", append(design.CSS(), sheet...)).
 		Add("buy.css", append(design.FormsCSS(), buy...)).
 		Add("storefront.js", script).
+		Add("prefetch.speculationrules", rules).
 		Add("icon.svg", icon)
 }()

@@ -97,9 +97,14 @@ type visit struct {
 
 func (v *visit) ctx() context.Context { return v.r.Context() }
 
+// prefetchRules name the shared pages as ones to fetch when a pointer rests on
+// their link or a finger comes down on it, in browsers that know how.
+var prefetchRules = `"` + Assets.URL("prefetch.speculationrules") + `"`
+
 // show sends a page. One that is the same for everybody may be kept by
 // caches, which ask again before they show it.
 func (v *visit) show(status int, c templ.Component, shared bool) error {
+	v.w.Header().Set("Speculation-Rules", prefetchRules)
 	if shared && status == http.StatusOK {
 		v.w.Header().Set("Cache-Control", "public, max-age=0, must-revalidate")
 	} else {
@@ -156,7 +161,7 @@ func promised(set shop.Settings, whatsApp string) (out []Promise) {
 	out = append(out, truck)
 	switch {
 	case set.COD && set.UPI.VPA != "":
-		out = append(out, Promise{Icon: "cash", Text: "Pay in cash when it comes, or by UPI"})
+		out = append(out, Promise{Icon: "cash", Text: "Cash on delivery or UPI"})
 	case set.COD:
 		out = append(out, Promise{Icon: "cash", Text: "Cash on delivery"})
 	case set.UPI.VPA != "":
