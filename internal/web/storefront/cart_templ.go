@@ -204,7 +204,7 @@ func (v Cart) Draw() templ.Component {
 					return templ_7745c5c3_Err
 				}
 				if len(v.Popular) > 0 {
-					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 14, "<section class=\"part\"><div class=\"part-head\"><h2>People like these</h2></div>")
+					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 14, "<section class=\"part\"><div class=\"part-head\"><h2>New in</h2></div>")
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}

@@ -171,8 +171,11 @@ func (o Option) pictured() bool {
 	return len(o.Values) > 1
 }
 
-func (v Cart) blocked() bool {
-	for _, l := range v.Lines {
+func (v Cart) blocked() bool { return troubled(v.Lines) }
+
+// troubled reports whether something stands in the way of ordering the lines.
+func troubled(lines []Line) bool {
+	for _, l := range lines {
 		if l.Problem != "" {
 			return true
 		}
