@@ -57,7 +57,7 @@ func run(ctx context.Context, out string) error {
 		if err := haat.Get(ctx, shop+"/api/v1/products", &goods); err != nil {
 			return err
 		}
-		if n := len(goods.Items); n < 18 {
+		if n := len(goods.Items); n < 18 { // its collections come after them
 			return fmt.Errorf("the demo shop at %s has only %d products", shop, n)
 		}
 		return nil
@@ -72,7 +72,8 @@ func run(ctx context.Context, out string) error {
 		{"storefront-home", shop + "/"},
 		{"dashboard-today", haat.URL + "/shops/demo"},
 		{"dashboard-products", haat.URL + "/shops/demo/products"},
-		{"storefront-product", shop + "/products/terracotta-mug"},
+		{"storefront-product", shop + "/products/block-print-cushion"},
+		{"storefront-collection", shop + "/collections/handmade"},
 	}
 	for _, device := range []e2e.Device{e2e.Phone, e2e.Desktop} {
 		tab, err := browser.Tab(device)

@@ -452,8 +452,10 @@ func stepWord(k order.Kind) string {
 func orderWords(o order.Receipt, name string) (heading, text string) {
 	first, _, _ := strings.Cut(strings.TrimSpace(name), " ")
 	switch {
+	case o.Status == order.StatusCancelled && o.Payment.Status == order.PaymentRefundDue:
+		return "This order was cancelled", "What you paid will be paid back."
 	case o.Status == order.StatusCancelled:
-		return "This order was cancelled", ""
+		return "This order was cancelled", "There is nothing to pay."
 	case o.Status == order.StatusFulfilled:
 		return "Your order is on its way", "Keep this page: it shows how your order stands."
 	case o.Payment.UPI != nil:

@@ -131,7 +131,7 @@ func (v Product) offersLD() any {
 	for i, o := range offers {
 		list[i] = node{
 			"@type": "Offer", "price": o.Price.Decimal(), "priceCurrency": o.Price.Currency, "availability": stockLD(o.Available),
-			"itemCondition": "https://schema.org/NewCondition", "url": v.Shop.URL + v.Canonical,
+			"url": v.Shop.URL + v.Canonical,
 		}
 		if len(offers) > 1 {
 			list[i]["url"] = v.Shop.URL + ProductPath(v.Handle, o.Variant)
