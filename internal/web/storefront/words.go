@@ -20,6 +20,9 @@ func (p Page) title() string {
 	return p.Title + " – " + p.Shop.Name
 }
 
+// about describes the page, or the shop where a page has no words of its own.
+func (p Page) about() string { return or(p.Description, p.Shop.Tagline) }
+
 // forBuying is the page with the stylesheet of cart, checkout and order.
 func (p Page) forBuying() Page {
 	p.buying = true
