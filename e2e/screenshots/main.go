@@ -72,7 +72,8 @@ func run(ctx context.Context, out string) error {
 		{"storefront-home", shop + "/"},
 		{"dashboard-today", haat.URL + "/shops/demo"},
 		{"dashboard-products", haat.URL + "/shops/demo/products"},
-		{"storefront-product", shop + "/products/terracotta-mug"},
+		{"storefront-product", shop + "/products/block-print-cushion"},
+		{"storefront-collection", shop + "/collections/handmade"},
 	}
 	for _, device := range []e2e.Device{e2e.Phone, e2e.Desktop} {
 		tab, err := browser.Tab(device)
@@ -90,9 +91,35 @@ func run(ctx context.Context, out string) error {
 				return err
 			}
 		}
+		if err := buy(tab, shop, func(name string) error {
+			return tab.Screenshot(filepath.Join(out, name+"-"+device.Name+".png"))
+		}); err != nil {
+			return fmt.Errorf("buy something: %w", err)
+		}
 		tab.Close()
 	}
 	return nil
+}
+
+// buy orders a mug, with a picture of the checkout and of the order.
+func buy(tab *e2e.Tab, shop string, picture func(name string) error) error {
+	err := tab.Do(chromedp.Navigate(shop+"/products/terracotta-mug"), chromedp.Click(chromedp.CSS(`.buy-add`)), chromedp.WaitVisible(chromedp.CSS(`#cart`)),
+		chromedp.Navigate(shop+"/checkout"), chromedp.WaitVisible(chromedp.CSS(`#checkout`)))
+	if err != nil {
+		return err
+	}
+	for field, text := range map[string]string{"name": "Meera Iyer", "phone": "98450 11224", "line1": "22 2nd Cross, Indiranagar", "city": "Bengaluru", "postal_code": "560038", "state": "KA"} {
+		if err := tab.Do(chromedp.SetValue(chromedp.CSS(`[name="`+field+`"]`), text)); err != nil {
+			return err
+		}
+	}
+	if err := picture("storefront-checkout"); err != nil {
+		return err
+	}
+	if err := tab.Do(chromedp.Click(chromedp.CSS(`[name="payment"][value="upi"]`)), chromedp.Click(chromedp.CSS(`.pay-go button`)), chromedp.WaitVisible(chromedp.CSS(`.upi`))); err != nil {
+		return err
+	}
+	return picture("storefront-order")
 }
 
 // signIn lets a tab into the demo shop's dashboard.

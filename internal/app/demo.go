@@ -3,13 +3,17 @@ package app
 import (
 	"context"
 	"fmt"
+	"image"
 	"io"
+	"slices"
+	"strings"
 	"time"
 
 	"haat/internal/catalog"
 	"haat/internal/db"
 	"haat/internal/fault"
 	"haat/internal/fleet"
+	"haat/internal/id"
 	"haat/internal/media"
 	"haat/internal/media/draw"
 	"haat/internal/money"
@@ -63,10 +67,10 @@ func (a *App) openDemo(ctx context.Context) (fill func(context.Context) error, e
 	s.Theme.Accent, s.Theme.Background, s.Theme.Text, s.Theme.Font = "#9a3f22", "#fffdf9", "#241b16", "serif"
 	s.Theme.Tagline = "Slow things for a quick house: made by hand in small workshops across India."
 	s.Theme.Sections = []shop.Section{
-		{Kind: "banner", Title: "Made slowly, kept long", Text: s.Theme.Tagline},
-		{Kind: "featured", Title: "For the kitchen", Collection: "kitchen"},
-		{Kind: "collections", Title: "Shop by room"},
-		{Kind: "featured", Title: "New in"},
+		{Kind: "banner", Title: "Made slowly, kept long", Text: "Pots, cloth and lamps from seven small workshops across India.", Collection: "handmade"},
+		{Kind: "featured", Title: "Made by hand", Collection: "handmade"},
+		{Kind: "collections", Title: "Look around"},
+		{Kind: "featured", Title: "For a dinner you are invited to", Collection: "gifts"},
 		{Kind: "text", Title: "Who makes this", Text: "Seven workshops, about forty pairs of hands.\n\nWe visit each of them twice a year, pay before things are made, and say so when something is late."},
 	}
 	room, err := a.accounts.Demo(ctx, account, demoSlug, s)
@@ -79,7 +83,7 @@ func (a *App) openDemo(ctx context.Context) (fill func(context.Context) error, e
 }
 
 func (a *App) fillDemo(ctx context.Context, room *fleet.Room, by op.Caller) error {
-	if err := a.demoBanner(ctx, room); err != nil {
+	if err := a.demoBanner(ctx, room, by); err != nil {
 		return err
 	}
 	var first []catalog.Details
@@ -92,8 +96,18 @@ func (a *App) fillDemo(ctx context.Context, room *fleet.Room, by op.Caller) erro
 	}
 	for _, c := range demoCollections {
 		var in catalog.NewCollection
-		in.Body = catalog.CollectionInput{Title: &c.title, Handle: &c.handle, Description: &c.about,
-			Rule: &catalog.Rule{Conditions: []catalog.Condition{{Field: "tag", Is: "equals", Value: c.tag}}}}
+		in.Body = catalog.CollectionInput{Title: &c.title, Handle: &c.handle, Description: &c.about}
+		if c.tag != "" {
+			in.Body.Rule = &catalog.Rule{Conditions: []catalog.Condition{{Field: "tag", Is: "equals", Value: c.tag}}}
+		}
+		var picked []id.Product
+		for _, drawing := range c.hand {
+			i := slices.IndexFunc(demoGoods, func(g demoGood) bool { return g.drawing == drawing })
+			picked = append(picked, first[i].ID)
+		}
+		if picked != nil {
+			in.Body.Products = &picked
+		}
 		if _, err := catalog.CreateCollection.Do(ctx, room, by, in); err != nil && !fault.Is(err, fault.KindConflict) {
 			return err
 		}
@@ -101,7 +115,16 @@ func (a *App) fillDemo(ctx context.Context, room *fleet.Room, by op.Caller) erro
 	return a.demoOrders(ctx, room, by, first)
 }
 
-func (a *App) demoBanner(ctx context.Context, room *fleet.Room) error {
+// demoBanner hangs up the banner and writes the policies, once.
+func (a *App) demoBanner(ctx context.Context, room *fleet.Room, by op.Caller) error {
+	if s, err := shop.ForPage.Do(ctx, room, by, shop.PageIn{}); err != nil || s.Theme.Banner != "" {
+		return err
+	}
+	p := demoPolicies
+	texts := shop.Change{Body: shop.Changes{Policies: &shop.PolicyChanges{Returns: &p.returns, Shipping: &p.shipping, Privacy: &p.privacy, Terms: &p.terms}}}
+	if _, err := a.office.Change.Do(ctx, room, by, texts); err != nil {
+		return err
+	}
 	b, err := draw.PNG(draw.Banner(1, 1440, 600))
 	if err != nil {
 		return err
@@ -136,19 +159,39 @@ func (a *App) demoProduct(ctx context.Context, room *fleet.Room, by op.Caller, g
 		}
 	}
 	var images []catalog.ImageInput
-	for i := range 2 {
-		b, err := draw.PNG(draw.Product(g.drawing, g.palette+3*i, 960))
+	picture := func(img image.Image, alt string) error {
+		b, err := draw.PNG(img)
 		if err != nil {
-			return d, err
+			return err
 		}
 		m, err := a.pictures.Add(ctx, room.Shop(), b)
 		if err != nil {
+			return err
+		}
+		_, err = room.Change(ctx, func(tx *db.Tx) error { return media.Save(ctx, tx, m) })
+		images = append(images, catalog.ImageInput{Hash: m.Hash, Alt: alt})
+		return err
+	}
+	hues := g.hues // the first pictures are those of the values, in their order
+	if hues == nil {
+		hues = []int{g.palette}
+	}
+	for i, hue := range hues {
+		alt := g.title
+		if g.hues != nil {
+			alt += ", " + strings.ToLower(g.values[i])
+		}
+		if err := picture(draw.Product(g.drawing, hue, 960), alt); err != nil {
 			return d, err
 		}
-		if _, err := room.Change(ctx, func(tx *db.Tx) error { return media.Save(ctx, tx, m) }); err != nil {
+	}
+	if g.with != "" {
+		if err := picture(draw.Pair(g.drawing, g.with, hues[0], 960), g.title+" beside other things"); err != nil {
 			return d, err
 		}
-		images = append(images, catalog.ImageInput{Hash: m.Hash, Alt: g.title})
+	}
+	if err := picture(draw.Detail(g.drawing, hues[0], 960), g.title+" from nearby"); err != nil {
+		return d, err
 	}
 	about := "<p>" + g.about + "</p><p>" + g.material + "</p>"
 	in := catalog.CreateIn{Body: catalog.ProductInput{
@@ -160,6 +203,9 @@ func (a *App) demoProduct(ctx context.Context, room *fleet.Room, by op.Caller, g
 		if g.was > 0 {
 			was := rupees(g.was + int64(i)*g.step)
 			v.CompareAt = &was
+		}
+		if g.hues != nil {
+			v.Image = images[i].Hash
 		}
 		left := max(0, g.stock-int64(i)*3)
 		v.Available = &left

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -117,12 +118,20 @@ func (l *Library) known(ctx context.Context, shop id.Shop, hash string) (Image, 
 }
 
 // Open gives one rendition and when it was made; a NotFound fault if the shop
-// has no such picture or it has no such width. The caller closes it.
+// has no such picture or it has no such width. A standard width that is more
+// than the picture has is answered with its widest, so that whoever knows
+// only a picture's name can ask. The caller closes it.
 func (l *Library) Open(ctx context.Context, shop id.Shop, hash string, width int) (io.ReadSeekCloser, time.Time, error) {
 	if !IsHash(hash) || width < 1 || width > Largest {
 		return nil, time.Time{}, fault.NotFound("There is no such picture.")
 	}
-	return l.disk.Open(ctx, rendition(shop, hash, width))
+	f, at, err := l.disk.Open(ctx, rendition(shop, hash, width))
+	if fault.Is(err, fault.KindNotFound) && slices.Contains(standard, width) {
+		if m, ok, known := l.known(ctx, shop, hash); ok && known == nil {
+			return l.disk.Open(ctx, rendition(shop, hash, Nearest(m.Width, width)))
+		}
+	}
+	return f, at, err
 }
 
 // Remove deletes a picture of a shop: first its card, so that a crash in the

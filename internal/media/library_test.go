@@ -64,10 +64,23 @@ func TestAddingTwiceWorksOnce(t *testing.T) {
 		shop  id.Shop
 		hash  string
 		width int
-	}{{other, a.Hash, 160}, {shop, a.Hash, 161}, {shop, a.Hash, 960}, {shop, "../" + a.Hash[3:], 160}, {shop, strings.ToUpper(a.Hash), 160}} {
+	}{{other, a.Hash, 160}, {shop, a.Hash, 161}, {other, a.Hash, 960}, {shop, "../" + a.Hash[3:], 160}, {shop, strings.ToUpper(a.Hash), 160}} {
 		if _, _, err := l.Open(ctx, c.shop, c.hash, c.width); !fault.Is(err, fault.KindNotFound) {
 			t.Errorf("%+v: %v", c, err)
 		}
+	}
+	// It is 700 pixels wide: what is asked for beyond that is its widest.
+	size := func(width int) int64 {
+		r, _, err := l.Open(ctx, shop, a.Hash, width)
+		if err != nil {
+			t.Fatalf("width %d: %v", width, err)
+		}
+		defer r.Close()
+		n, _ := r.Seek(0, io.SeekEnd)
+		return n
+	}
+	if size(1440) != size(700) || size(960) == size(640) {
+		t.Error("a width beyond the picture's is not its widest")
 	}
 	if _, ok, _ := l.Find(ctx, other, a.Hash); ok {
 		t.Error("another shop found the picture")

@@ -2,8 +2,9 @@
 // by us as vectors in a few palettes, so that a fresh platform has a shop to
 // look at and nobody's photographs are in it.
 //
-// [Product] draws one thing on its backdrop, [Banner] a shelf of several.
-// Both are deterministic: the same arguments give the same pixels, and so the
+// [Product] draws one thing on its backdrop, [Detail] the same from nearby,
+// [Pair] two things as they stand at home and [Banner] a shelf of several.
+// All are deterministic: the same arguments give the same pixels, and so the
 // same content address. Coordinates inside are those of a square of 100 with
 // the table at y = 80 and the light from the upper left.
 package draw

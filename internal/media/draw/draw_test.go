@@ -36,6 +36,26 @@ func TestEveryThingIsDrawnTheSameEachTime(t *testing.T) {
 	}
 }
 
+// The pictures of one product are told apart, and fill their square.
+func TestDetailsAndPairsAreOtherPicturesOfTheSame(t *testing.T) {
+	for _, name := range Names() {
+		seen := map[string]bool{}
+		for _, img := range []image.Image{Product(name, 0, 64), Detail(name, 0, 64), Pair(name, "vase", 0, 64), Detail(name, 1, 64)} {
+			if img.Bounds().Size() != image.Pt(64, 64) || !img.(*image.RGBA).Opaque() {
+				t.Errorf("%s: %v, or something shines through", name, img.Bounds())
+			}
+			b, err := PNG(img)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if seen[string(b)] {
+				t.Errorf("%s looks the same twice", name)
+			}
+			seen[string(b)] = true
+		}
+	}
+}
+
 func TestAThingStandsOutFromItsBackdrop(t *testing.T) {
 	for _, name := range Names() {
 		img := Product(name, 0, 100).(*image.RGBA)

@@ -62,17 +62,57 @@ func Names() []string {
 // Product draws one thing, by a name of [Names], on a square of size pixels.
 // It panics on another name.
 func Product(name string, palette, size int) image.Image {
+	img := newPicture(size, size)
+	p := &pen{img: img, s: float64(size) / 100, pal: choose(palette)}
+	alcove(p)
+	find(name)(p)
+	return img
+}
+
+// Detail draws the same from so near that it fills the square.
+func Detail(name string, palette, size int) image.Image {
+	img := newPicture(size, size)
+	s := float64(size) / 100
+	p := &pen{img: img, s: s * 1.75, ox: -32 * s, oy: -48 * s, pal: choose(palette)}
+	alcove(p)
+	find(name)(p)
+	return img
+}
+
+// Pair draws a thing with another behind it, smaller, as it may stand at
+// home.
+func Pair(name, with string, palette, size int) image.Image {
+	img := newPicture(size, size)
+	p := &pen{img: img, s: float64(size) / 100, pal: choose(palette)}
+	backdrop(p, 100, 100, 64)
+	for _, r := range []struct {
+		name        string
+		x, y, scale float64
+		pal         int
+	}{{with, 72, 78, 0.68, palette + 2}, {name, 38, 92, 0.92, palette}} {
+		q := *p
+		q.s = p.s * r.scale
+		q.ox, q.oy = p.s*r.x-50*q.s, p.s*r.y-80*q.s
+		q.pal = choose(r.pal)
+		q.pal.wall, q.pal.table, q.pal.dark = p.pal.wall, p.pal.table, p.pal.dark
+		find(r.name)(&q)
+	}
+	return img
+}
+
+func find(name string) func(*pen) {
 	for _, t := range things {
 		if t.name == name {
-			img := newPicture(size, size)
-			p := &pen{img: img, s: float64(size) / 100, pal: choose(palette)}
-			backdrop(p, 100, 100, 72)
-			p.fill("M 21 72 L 21 44 C 21 5 79 5 79 44 L 79 72 Z", fall(light(p.pal.arch, 0.12), p.pal.arch, 15, 72))
-			t.draw(p)
-			return img
+			return t.draw
 		}
 	}
 	panic(fmt.Sprintf("draw: nobody has drawn a %q yet", name))
+}
+
+// alcove is the arch on a wall that a thing stands before.
+func alcove(p *pen) {
+	backdrop(p, 100, 100, 72)
+	p.fill("M 21 72 L 21 44 C 21 5 79 5 79 44 L 79 72 Z", fall(light(p.pal.arch, 0.12), p.pal.arch, 15, 72))
 }
 
 // backdrop is a wall and a table that begins at y.

@@ -25,10 +25,14 @@ var css embed.FS
 // stylesheet, so that a page asks for one file.
 func CSS() []byte { return join("css/tokens.css", "css/base.css") }
 
-// PanelCSS is CSS with what only merchants and operators see: tables,
-// figures and charts.
+// FormsCSS gives the source of what takes an order or keeps a record: the
+// longer parts of forms, and cards. It needs CSS before it.
+func FormsCSS() []byte { return join("css/forms.css") }
+
+// PanelCSS is CSS and FormsCSS with what only merchants and operators see:
+// tables, figures and charts.
 func PanelCSS() []byte {
-	return join("css/tokens.css", "css/base.css", "css/panel.css", "css/charts.css")
+	return join("css/tokens.css", "css/base.css", "css/forms.css", "css/panel.css", "css/charts.css")
 }
 
 func join(names ...string) []byte {
@@ -120,6 +124,8 @@ func contentType(name string) string {
 		return "image/webp"
 	case ".png":
 		return "image/png"
+	case ".speculationrules":
+		return "application/speculationrules+json"
 	case ".webmanifest":
 		return "application/manifest+json"
 	}

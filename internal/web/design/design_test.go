@@ -119,8 +119,8 @@ func TestColoursSurviveThePolarForm(t *testing.T) {
 
 func TestMinifyKeepsTheMeaning(t *testing.T) {
 	in := `/* x */ .a > .b , .c .d { color : red; inline-size: calc(1px + 2px) ; content: "a  /* b */ \" c"; }
-@media (min-width: 4em) and (max-width: 9em) { a:hover { margin: 0 auto } }`
-	want := `.a>.b,.c .d{color :red;inline-size:calc(1px + 2px);content:"a  /* b */ \" c"}@media (min-width:4em) and (max-width:9em){a:hover{margin:0 auto}}`
+@media (min-width: 4em) and (max-width: 9em) { a:hover { margin: 0 auto -0.5rem 10.5px; translate: calc(1px - 0.5em) 0 } }`
+	want := `.a>.b,.c .d{color :red;inline-size:calc(1px + 2px);content:"a  /* b */ \" c"}@media (min-width:4em) and (max-width:9em){a:hover{margin:0 auto -.5rem 10.5px;translate:calc(1px - .5em) 0}}`
 	if got := string(Minify([]byte(in))); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}

@@ -4,7 +4,8 @@ import "bytes"
 
 // Minify takes comments and needless white space out of a stylesheet. It
 // touches nothing inside strings and keeps the spaces that mean something
-// (descendants, calc, lists of values).
+// (descendants, calc, lists of values). A zero before a decimal point goes
+// too, as in 0.5rem.
 func Minify(src []byte) []byte {
 	out := make([]byte, 0, len(src))
 	space := false
@@ -30,6 +31,8 @@ func Minify(src []byte) []byte {
 				out = append(out, src[i])
 			}
 			out = append(out, c)
+		case c == '0' && i+1 < len(src) && src[i+1] == '.' && (space || len(out) > 0 && bytes.IndexByte([]byte(":,(-"), out[len(out)-1]) >= 0):
+			out = spaced(out, '.', &space)
 		default:
 			if c == '}' && len(out) > 0 && out[len(out)-1] == ';' {
 				out = out[:len(out)-1]

@@ -135,7 +135,7 @@ func derive(bg, text, accent colour) palette {
 	p := palette{
 		{"bg", bg}, {"surface", surface}, {"sunken", sunken}, {"canvas", mix(bg, text, 0.025)},
 		{"line", mix(bg, text, 0.14)}, {"edge", mix(bg, text, 0.45).readable(3, bg, surface)},
-		{"text", text}, {"muted", mix(bg, text, 0.62).readable(4.5, bg, surface, sunken)},
+		{"text", text}, {"muted", mix(bg, text, 0.62).readable(4.5, bg, surface, sunken, soft)},
 		{"accent", fill}, {"accent-hover", mix(fill, onAccent.opposite(), 0.16)}, {"on-accent", onAccent},
 		{"accent-text", link}, {"accent-soft", soft}, {"focus", link},
 		{"n0", bg}, {"n9", text},

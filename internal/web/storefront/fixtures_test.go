@@ -65,7 +65,7 @@ func usual() Shop {
 			{"Kitchen", CollectionPath("kitchen")}, {"Gifts under ₹999", CollectionPath("gifts")}, {"Festive", CollectionPath("festive")}, {"Sale", CollectionPath("sale")},
 		},
 		Policies: []Link{{"Delivery", PolicyPath("shipping")}, {"Returns", PolicyPath("returns")}, {"Privacy", PolicyPath("privacy")}},
-		Promises: []Promise{{"cash", "Cash on delivery"}, {"truck", "Free delivery above ₹999"}, {"return", "Seven days to change your mind"}, {"whatsapp", "We answer on WhatsApp"}},
+		Promises: []Promise{{"cash", "Cash on delivery", ""}, {"truck", "Free delivery above ₹999", ""}, {"return", "Seven days to change your mind", ""}, {"whatsapp", "We answer on WhatsApp", ""}},
 		WhatsApp: "https://wa.me/919876543210", Phone: "+91 98765 43210", Email: "namaste@mitti.example.com",
 		Address: "Mitti & Dhaga Crafts\nNear Jubilee Ground, Bhuj\nGujarat 370001",
 	}
@@ -168,7 +168,7 @@ func product() Product {
 			{"Colour", "Indigo", []OptionValue{{"Indigo", "?variant=1", true, drawn(3, "", 640, 640)}, {"Madder", "?variant=2", true, drawn(8, "", 640, 640)}, {"Iron black", "?variant=3", false, drawn(13, "", 640, 640)}}},
 			{"Size", "45 cm", []OptionValue{{"40 cm", "?variant=4", true, nil}, {"45 cm", "?variant=1", true, nil}, {"60 cm", "?variant=5", false, nil}, {"80 cm", "", false, nil}}},
 		},
-		Promises: []Promise{{"truck", "Delivery ₹49, free above ₹999"}, {"cash", "Pay in cash when it comes, or by UPI"}, {"return", "Seven days to change your mind"}},
+		Promises: []Promise{{"truck", "Delivery ₹49, free above ₹999", ""}, {"cash", "Pay in cash when it comes, or by UPI", ""}, {"return", "Seven days to change your mind", ""}},
 		Facts:    []Pair{{"Material", "Cotton, 240 g/m²"}, {"Made in", "Ajrakhpur, Kutch"}, {"Weight", "180 g"}},
 		Related:  goods()[4:8], Share: "https://wa.me/?text=x",
 	}

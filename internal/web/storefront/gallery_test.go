@@ -3,9 +3,11 @@ package storefront
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -84,7 +86,7 @@ func TestEveryPage(t *testing.T) {
 	if folder == "" {
 		return
 	}
-	for _, name := range []string{"storefront.css", "storefront.js", "icon.svg"} {
+	for _, name := range []string{"storefront.css", "buy.css", "storefront.js", "icon.svg"} {
 		f, _ := Assets.File(Assets.URL(name))
 		write(t, folder, f.Path, f.Body)
 	}
@@ -108,9 +110,12 @@ func write(t *testing.T, folder, name string, body []byte) {
 }
 
 func TestStylesheetIsSmall(t *testing.T) {
-	f, ok := Assets.File(Assets.URL("storefront.css"))
-	if !ok || len(f.Body) > 40_000 || len(f.Gzip) > 10_000 {
-		t.Errorf("%d bytes, %d compressed", len(f.Body), len(f.Gzip))
+	// What the first pages need, and what the cart and the checkout need beside it.
+	for name, most := range map[string]int{"storefront.css": 30_000, "buy.css": 8_000} {
+		f, ok := Assets.File(Assets.URL(name))
+		if !ok || len(f.Body) > most || len(f.Gzip) > most/4 {
+			t.Errorf("%s has %d bytes, %d compressed", name, len(f.Body), len(f.Gzip))
+		}
 	}
 }
 
@@ -120,6 +125,59 @@ func TestNoNameEndsTheStructuredData(t *testing.T) {
 	p.Title = p.Name
 	if html := rendered(t, p); strings.Contains(html, "<script>") {
 		t.Error("a name broke out")
+	}
+}
+
+// What search engines and previews are told of a product: every variant with
+// its price while they are few, the range when they are many.
+func TestEveryVariantIsOffered(t *testing.T) {
+	type offer struct {
+		Type                                    string `json:"@type"`
+		Price, PriceCurrency, Availability, SKU string
+		URL, LowPrice, HighPrice                string
+		OfferCount                              int
+	}
+	told := func(p Product) (image []string, offers []offer) {
+		t.Helper()
+		html := rendered(t, p)
+		_, rest, _ := strings.Cut(html, `<script type="application/ld+json">`)
+		body, _, _ := strings.Cut(rest, "</script>")
+		var ld struct {
+			Type   string `json:"@type"`
+			Image  []string
+			Offers json.RawMessage
+		}
+		if err := json.Unmarshal([]byte(body), &ld); err != nil || ld.Type != "Product" {
+			t.Fatalf("%v in %s", err, body)
+		}
+		if ld.Offers[0] != '[' {
+			ld.Offers = append(append([]byte{'['}, ld.Offers...), ']')
+		}
+		if err := json.Unmarshal(ld.Offers, &offers); err != nil {
+			t.Fatalf("%v in %s", err, body)
+		}
+		if !strings.Contains(html, `<meta property="product:price:amount" content="549.00">`) || !strings.Contains(html, `<meta property="og:image" content="https://`) {
+			t.Error("a preview has no price or no picture")
+		}
+		return ld.Image, offers
+	}
+	p := product()
+	if image, offers := told(p); len(image) != 5 || !strings.HasPrefix(image[0], "https://") || len(offers) != 1 || offers[0].SKU != "MD-CC-IND-45" {
+		t.Errorf("%v, %+v", image, offers)
+	}
+	for i := range 3 {
+		p.Offers = append(p.Offers, Offer{Variant: "v" + strconv.Itoa(i), SKU: "S" + strconv.Itoa(i), Price: inr(500 + int64(i)), Available: i > 0})
+	}
+	want := offer{Type: "Offer", Price: "502.00", PriceCurrency: "INR", Availability: "https://schema.org/InStock", SKU: "S2", URL: "https://mitti.example.com/products/cushion?variant=v2"}
+	if _, offers := told(p); len(offers) != 3 || offers[2] != want || offers[0].Availability != "https://schema.org/OutOfStock" {
+		t.Errorf("%+v", offers)
+	}
+	for i := range 997 {
+		p.Offers = append(p.Offers, Offer{Price: inr(700 + int64(i))})
+	}
+	many := offer{Type: "AggregateOffer", LowPrice: "500.00", HighPrice: "1696.00", OfferCount: 1000, PriceCurrency: "INR", Availability: "https://schema.org/InStock", URL: "https://mitti.example.com/products/cushion"}
+	if _, offers := told(p); len(offers) != 1 || offers[0] != many {
+		t.Errorf("%+v", offers)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -102,9 +103,14 @@ type visit struct {
 
 func (v *visit) ctx() context.Context { return v.r.Context() }
 
+// prefetchRules name the shared pages as ones to fetch when a pointer rests on
+// their link or a finger comes down on it, in browsers that know how.
+var prefetchRules = `"` + Assets.URL("prefetch.speculationrules") + `"`
+
 // show sends a page. One that is the same for everybody may be kept by
 // caches, which ask again before they show it.
 func (v *visit) show(status int, c templ.Component, shared bool) error {
+	v.w.Header().Set("Speculation-Rules", prefetchRules)
 	if shared && status == http.StatusOK {
 		v.w.Header().Set("Cache-Control", "public, max-age=0, must-revalidate")
 	} else {
@@ -141,16 +147,39 @@ func (s *Server) frame(room *fleet.Room, set shop.Settings, menu []catalog.Tile)
 	if set.WhatsApp != "" {
 		f.WhatsApp = "https://wa.me/" + strings.TrimPrefix(set.WhatsApp, "+")
 	}
-	if set.COD {
-		f.Promises = append(f.Promises, Promise{"cash", "Cash on delivery"})
-	}
-	switch {
-	case set.Delivery.Charge == 0:
-		f.Promises = append(f.Promises, Promise{"truck", "Free delivery"})
-	case set.Delivery.FreeAbove > 0:
-		f.Promises = append(f.Promises, Promise{"truck", "Free delivery above " + cash(set, set.Delivery.FreeAbove).Format(set.Locale, true)})
-	}
+	f.Promises = promised(set, f.WhatsApp)
 	return f
+}
+
+// promised says what is true of buying here: how it comes, how it is paid,
+// how it goes back and whom to ask.
+func promised(set shop.Settings, whatsApp string) (out []Promise) {
+	truck := Promise{Icon: "truck", Text: "Free delivery"}
+	if set.Delivery.Charge > 0 {
+		truck.Text = "Delivery " + cash(set, set.Delivery.Charge).Format(set.Locale, true)
+		if set.Delivery.FreeAbove > 0 {
+			truck.Text += ", free above " + cash(set, set.Delivery.FreeAbove).Format(set.Locale, true)
+		}
+	}
+	if slices.Contains(set.Policies, "shipping") {
+		truck.Href = PolicyPath("shipping")
+	}
+	out = append(out, truck)
+	switch {
+	case set.COD && set.UPI.VPA != "":
+		out = append(out, Promise{Icon: "cash", Text: "Cash on delivery or UPI"})
+	case set.COD:
+		out = append(out, Promise{Icon: "cash", Text: "Cash on delivery"})
+	case set.UPI.VPA != "":
+		out = append(out, Promise{Icon: "qr", Text: "Pay from any UPI app"})
+	}
+	if slices.Contains(set.Policies, "returns") {
+		out = append(out, Promise{"return", "How returns work", PolicyPath("returns")})
+	}
+	if whatsApp != "" {
+		out = append(out, Promise{"whatsapp", "Questions? Ask on WhatsApp", whatsApp})
+	}
+	return out
 }
 
 func themeCSS(t shop.Theme) ([]byte, error) {

@@ -109,15 +109,21 @@ func (v *visit) cart() error { return v.showCart(http.StatusOK, "", nil) }
 
 func (v *visit) showCart(code int, problem string, removed *Line) error {
 	shown, err := v.myCart()
-	if err == errNoCart {
+	var home catalog.HomePage
+	switch {
+	case err == errNoCart && v.Cookies.Get(v.r, cartCookie) == "":
+		var front catalog.Shown[catalog.HomePage]
+		front, err = catalog.ForHome.Do(v.ctx(), v.room, v.by, catalog.HomeIn{})
+		shown.Shop, home = front.Shop, front.Page
+	case err == errNoCart:
 		shown.Shop, err = shop.ForPage.Do(v.ctx(), v.room, v.by, shop.PageIn{})
 	}
 	if err != nil {
 		return err
 	}
 	s, c := shown.Shop, shown.Page
-	page := Cart{Lines: v.lines(s, c), Sum: v.sum(s, c), Error: problem, Removed: removed}
-	page.Page = Page{Shop: v.frame(s, nil), Title: "Cart", Canonical: PathCart, NoIndex: true, CartCount: int(c.Items), Current: PathCart}
+	page := Cart{Lines: v.lines(s, c), Sum: v.sum(s, c), Error: problem, Removed: removed, Popular: v.cards(s, home.Newest[:min(len(home.Newest), 4)])}
+	page.Page = Page{Shop: v.frame(s, menu(home.Tiles)), Title: "Cart", Canonical: PathCart, NoIndex: true, CartCount: int(c.Items), Current: PathCart}
 	v.count(c.Items)
 	return v.show(code, page.Draw(), false)
 }
@@ -216,7 +222,8 @@ func (v *visit) changeCart() error {
 
 func (v *visit) checkout() error {
 	c, err := v.myCart()
-	if err == errNoCart || err == nil && len(c.Page.Lines) == 0 {
+	// A cart that cannot be ordered as it is says why on its own page.
+	if err == errNoCart || err == nil && (len(c.Page.Lines) == 0 || slices.ContainsFunc(c.Page.Lines, func(l order.CartLine) bool { return l.Problem != "" })) {
 		return web.Back(v.w, v.r, PathCart)
 	}
 	if err != nil {
@@ -298,7 +305,7 @@ func (v *visit) place() error {
 		return err
 	}
 	in := order.PlaceIn{Body: order.PlaceBody{
-		Cart: name, Payment: order.Method(values[FieldPayment]),
+		Cart: name, Payment: order.Method(values[FieldPayment]), Note: values[FieldNote],
 		Contact: &order.Contact{Name: values[FieldName], Phone: values[FieldPhone], Email: values[FieldEmail]},
 		ShippingAddress: &order.Address{Name: values[FieldName], Line1: values[FieldLine1], Line2: values[FieldLine2], City: values[FieldCity],
 			State: values[FieldState], PostalCode: values[FieldPostalCode], Country: values[FieldCountry]},
@@ -413,6 +420,8 @@ func (v *visit) order() error {
 		}
 	case order.PaymentRefundDue:
 		page.Paid, page.PaidKind = "Will be paid back", "warn"
+	default:
+		page.Paid = "Nothing to pay"
 	}
 	if u := o.Payment.UPI; u != nil {
 		page.UPI = &UPI{Link: u.Link, VPA: u.VPA, Payee: u.Payee, Amount: o.Total,
@@ -443,8 +452,10 @@ func stepWord(k order.Kind) string {
 func orderWords(o order.Receipt, name string) (heading, text string) {
 	first, _, _ := strings.Cut(strings.TrimSpace(name), " ")
 	switch {
+	case o.Status == order.StatusCancelled && o.Payment.Status == order.PaymentRefundDue:
+		return "This order was cancelled", "What you paid will be paid back."
 	case o.Status == order.StatusCancelled:
-		return "This order was cancelled", ""
+		return "This order was cancelled", "There is nothing to pay."
 	case o.Status == order.StatusFulfilled:
 		return "Your order is on its way", "Keep this page: it shows how your order stands."
 	case o.Payment.UPI != nil:

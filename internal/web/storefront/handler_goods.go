@@ -11,6 +11,7 @@ import (
 
 	"haat/internal/catalog"
 	"haat/internal/fault"
+	"haat/internal/media"
 	"haat/internal/money"
 	"haat/internal/search"
 	"haat/internal/shop"
@@ -38,16 +39,14 @@ func (v *visit) home() error {
 			if sec.Collection != "" {
 				out.Href = CollectionPath(sec.Collection)
 			}
-			if s.Theme.Banner != "" {
-				out.Image = &Image{Src: mediaURL(v, s.Theme.Banner, 960), Width: 1440, Height: 600, Alt: ""}
-			}
+			out.Image = v.banner(s.Theme.Banner)
 			if out.Title == "" {
 				out.Title, out.Text = page.Shop.Name, s.Theme.Tagline
 			}
 		case "featured":
-			out.Products, out.Href, out.Label = v.cards(s, p.Newest), PathAll, "See everything"
+			out.Products, out.Href, out.Label = v.cards(s, rows(p.Newest)), PathAll, "See everything"
 			if sec.Collection != "" {
-				out.Products, out.Href = v.cards(s, p.Featured[sec.Collection]), CollectionPath(sec.Collection)
+				out.Products, out.Href = v.cards(s, rows(p.Featured[sec.Collection])), CollectionPath(sec.Collection)
 				if out.Title == "" {
 					out.Title = titles[sec.Collection]
 				}
@@ -65,11 +64,35 @@ func (v *visit) home() error {
 	}
 	if len(s.Theme.Sections) == 0 {
 		page.Sections = []Section{
-			{Kind: "featured", Title: "New in", Products: v.cards(s, p.Newest), Href: PathAll, Label: "See everything"},
+			{Kind: "featured", Title: "New in", Products: v.cards(s, rows(p.Newest)), Href: PathAll, Label: "See everything"},
 			{Kind: "collections", Title: "Collections", Tiles: v.tiles(p.Tiles)},
 		}
 	}
+	if page.Image = v.banner(s.Theme.Banner); page.Image == nil && len(p.Newest) > 0 {
+		page.Image = imageOf(v.room, p.Newest[0].Image)
+	}
 	return v.show(http.StatusOK, page.Draw(), true)
+}
+
+// rows leaves out what would begin a row of four and not fill it.
+func rows(cards []catalog.Card) []catalog.Card {
+	if n := len(cards); n > 4 {
+		return cards[:n-n%4]
+	}
+	return cards
+}
+
+// banner is the picture across the front page. Only its name is known here:
+// a width that it does not have is answered with the one that is nearest.
+func (v *visit) banner(hash string) *Image {
+	if hash == "" {
+		return nil
+	}
+	set := make([]string, 0, 3)
+	for _, w := range []int{640, 960, 1440} {
+		set = append(set, fmt.Sprintf("%s %dw", mediaURL(v, hash, w), w))
+	}
+	return &Image{Src: mediaURL(v, hash, 960), SrcSet: strings.Join(set, ", "), Width: 1440, Height: 600}
 }
 
 func menu(tiles []catalog.Tile) []catalog.Tile { return tiles[:min(len(tiles), 8)] }
@@ -271,11 +294,16 @@ func (v *visit) showProduct(handle, variant string, status int, problem string, 
 		}
 	}
 	page.Options = options(p, at)
+	for i := range page.Options {
+		for j, value := range page.Options[i].Values {
+			page.Options[i].Values[j].Image = v.pictureOf(p, i, value.Value)
+		}
+	}
+	for _, x := range p.Variants {
+		page.Offers = append(page.Offers, Offer{Variant: x.ID.String(), Name: strings.Join(x.Options, " / "), SKU: x.SKU, GTIN: gtin(x.Barcode), Price: cash(s, x.Price), Available: x.Sellable})
+	}
 	if chosen.WeightGrams > 0 {
 		page.Facts = append(page.Facts, Pair{"Weight", fmt.Sprintf("%d g", chosen.WeightGrams)})
-	}
-	if chosen.SKU != "" {
-		page.Facts = append(page.Facts, Pair{"SKU", chosen.SKU})
 	}
 	title, about := p.SEO.Title, p.SEO.Description
 	if title == "" {
@@ -291,6 +319,35 @@ func (v *visit) showProduct(handle, variant string, status int, problem string, 
 	}
 	page.Share = "https://wa.me/?text=" + url.QueryEscape(p.Title+" "+page.Shop.URL+ProductPath(p.Handle, ""))
 	return v.show(status, page.Draw(), status == http.StatusOK)
+}
+
+// pictureOf is the picture that the variants with a value of an option have,
+// nil if they have none or not the same.
+func (v *visit) pictureOf(p catalog.ProductPage, option int, value string) *Image {
+	hash := ""
+	for _, x := range p.Variants {
+		if !strings.EqualFold(x.Options[option], value) {
+			continue
+		}
+		if x.Image == "" || hash != "" && hash != x.Image {
+			return nil
+		}
+		hash = x.Image
+	}
+	at := slices.IndexFunc(p.Images, func(m media.Image) bool { return m.Hash == hash })
+	if at < 0 {
+		return nil
+	}
+	m := p.Images[at]
+	return &Image{Src: media.URL(v.room.Shop(), m.Hash, media.Nearest(m.Width, 160)), Width: 160, Height: 160, Placeholder: m.Placeholder}
+}
+
+// gtin is a barcode that is a trade item number by its length and digits.
+func gtin(code string) string {
+	if n := len(code); n != 8 && (n < 12 || n > 14) || strings.Trim(code, "0123456789") != "" {
+		return ""
+	}
+	return code
 }
 
 // options gives, for every value of every option, the variant that choosing

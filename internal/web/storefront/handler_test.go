@@ -1,6 +1,7 @@
 package storefront_test
 
 import (
+	"encoding/json"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -109,12 +110,20 @@ func TestEveryPageIsTwoStatementsAtMost(t *testing.T) {
 			t.Error("the cart is empty")
 		}
 		look("/checkout")
-		res := ask("POST", "/checkout", url.Values{"name": {"Asha"}, "phone": {"9876543210"}, "line1": {"1 Road"}, "city": {"Pune"}, "state": {"MH"}, "postal_code": {"411001"}, "country": {"IN"}, "payment": {"cod"}})
+		res := ask("POST", "/checkout", url.Values{"name": {"Asha"}, "phone": {"9876543210"}, "line1": {"1 Road"}, "city": {"Pune"}, "state": {"MH"}, "postal_code": {"411001"}, "country": {"IN"}, "payment": {"cod"}, "note": {"Ring twice"}})
 		if res.StatusCode != http.StatusSeeOther {
 			t.Fatalf("order: %d", res.StatusCode)
 		}
 		if page := look(res.Header.Get("Location")); !strings.Contains(page, "1001") {
 			t.Error("the status page does not name the order")
+		}
+		placed, err := order.ListOrders.Do(ctx, room, by, order.ListIn{})
+		if err != nil || len(placed.Items) != 1 {
+			t.Fatalf("orders: %+v, %v", placed, err)
+		}
+		full, err := order.GetOrder.Do(ctx, room, by, order.OrderIn{Order: placed.Items[0].ID.String()})
+		if text, _ := json.Marshal(full); err != nil || !strings.Contains(string(text), "Ring twice") {
+			t.Errorf("the note is lost: %s, %v", text, err)
 		}
 	})
 }

@@ -225,7 +225,7 @@ func (v Product) Draw() templ.Component {
 			}
 			return nil
 		})
-		templ_7745c5c3_Err = frame(v.Page, v.ld(), trailLD(v.Page, v.Trail)).Render(templ.WithChildren(ctx, templ_7745c5c3_Var2), templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = frame(v.priced(), v.ld(), trailLD(v.Page, v.Trail)).Render(templ.WithChildren(ctx, templ_7745c5c3_Var2), templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

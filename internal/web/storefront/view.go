@@ -29,8 +29,9 @@ type Shop struct {
 type Link struct{ Label, Href string }
 
 // Promise is a true statement about buying here, shown on the home page and
-// beside products: {"cash", "Cash on delivery"}.
-type Promise struct{ Icon, Text string }
+// beside products: {"cash", "Cash on delivery"}. Href leads to more of it, if
+// there is more.
+type Promise struct{ Icon, Text, Href string }
 
 // Page is what every page carries besides its content.
 type Page struct {
@@ -43,6 +44,9 @@ type Page struct {
 	Query       string // kept in the search box
 	CartCount   int    // only on pages of the shopper's own; 0 hides it
 	Current     string // path marked in the menu
+
+	buying bool   // of the cart, the checkout and the order, which have a stylesheet more
+	meta   []Pair // further Open Graph properties
 }
 
 // Image is one picture in several widths.
@@ -190,7 +194,18 @@ type Product struct {
 	Promises    []Promise
 	Facts       []Pair // small print: material, care, weight
 	Related     []Card
-	Share       string // WhatsApp address that sends this page on; empty hides it
+	Offers      []Offer // every variant, for search engines; empty: the chosen one alone
+	Share       string  // WhatsApp address that sends this page on; empty hides it
+}
+
+// Offer is a variant as search engines are told of it.
+type Offer struct {
+	Variant   string
+	Name      string // "Indigo / Large"
+	SKU       string
+	GTIN      string // barcode
+	Price     money.Money
+	Available bool
 }
 
 // Option is one choice to make: links to the page with that choice made.

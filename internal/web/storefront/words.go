@@ -20,6 +20,15 @@ func (p Page) title() string {
 	return p.Title + " – " + p.Shop.Name
 }
 
+// about describes the page, or the shop where a page has no words of its own.
+func (p Page) about() string { return or(p.Description, p.Shop.Tagline) }
+
+// forBuying is the page with the stylesheet of cart, checkout and order.
+func (p Page) forBuying() Page {
+	p.buying = true
+	return p
+}
+
 func (p Page) absolute(address string) string {
 	if strings.HasPrefix(address, "/") {
 		return p.Shop.URL + address
@@ -153,18 +162,23 @@ func (v Product) cannot() string {
 	return "Sold out"
 }
 
-// pictured reports whether every value can be shown as a picture.
+// pictured reports whether every value can be shown as a picture of its own.
 func (o Option) pictured() bool {
+	seen := map[string]bool{}
 	for _, v := range o.Values {
-		if v.Image == nil {
+		if v.Image == nil || seen[v.Image.Src] {
 			return false
 		}
+		seen[v.Image.Src] = true
 	}
 	return len(o.Values) > 1
 }
 
-func (v Cart) blocked() bool {
-	for _, l := range v.Lines {
+func (v Cart) blocked() bool { return troubled(v.Lines) }
+
+// troubled reports whether something stands in the way of ordering the lines.
+func troubled(lines []Line) bool {
+	for _, l := range lines {
 		if l.Problem != "" {
 			return true
 		}
@@ -181,6 +195,14 @@ func (v Checkout) problems() []design.FieldError {
 		}
 	}
 	return out
+}
+
+// count is the number of things being bought.
+func (v Checkout) count() (n int) {
+	for _, l := range v.Lines {
+		n += l.Quantity
+	}
+	return n
 }
 
 func (v Checkout) filled(name, label string, f design.Field) design.Field {

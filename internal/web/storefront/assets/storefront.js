@@ -1,9 +1,10 @@
 // What the storefront gains where scripts run. Nothing depends on it:
 //   the number in the cart, from a cookie, so that pages can be the same for all;
-//   pages fetched when a finger or pointer comes near their link;
+//   pages fetched when a finger or pointer comes near their link, where the
+//   browser does not do so by the Speculation-Rules that pages come with;
 //   options of a product changed without leaving the page;
 //   quantities by buttons, sorting and cart sent at once, forms sent once;
-//   pictures in full size.
+//   pictures in full size, and a small one changed for the large.
 
 const root = document.documentElement;
 root.classList.add("js");
@@ -28,9 +29,11 @@ const near = (event) => {
   hint.href = link.href;
   document.head.append(hint);
 };
-document.addEventListener("pointerover", near, { passive: true });
-document.addEventListener("touchstart", near, { passive: true });
-document.addEventListener("focusin", near);
+if (!HTMLScriptElement.supports?.("speculationrules")) {
+  document.addEventListener("pointerover", near, { passive: true });
+  document.addEventListener("touchstart", near, { passive: true });
+  document.addEventListener("focusin", near);
+}
 
 // Options: the chosen link's page replaces what differs here.
 document.addEventListener("click", async (event) => {
@@ -67,8 +70,21 @@ function showShot(shots) {
   const first = shots?.querySelector("[data-shot]");
   if (!gallery || !first) return;
   const here = [...gallery.querySelectorAll("[data-shot]")].find((s) => s.dataset.shot === first.dataset.shot);
-  if (here && here !== gallery.firstElementChild) gallery.prepend(here);
+  if (here) exchange(here);
   gallery.scrollTo({ left: 0 });
+}
+
+// A picture changes places with the first, and each gets the other's size.
+function exchange(shot) {
+  const first = shot.parentElement.firstElementChild;
+  if (first === shot) return;
+  const a = shot.querySelector("img"), b = first.querySelector("img");
+  a.loading = "eager";
+  [a.sizes, b.sizes] = [b.sizes, a.sizes];
+  const place = document.createComment("");
+  shot.replaceWith(place);
+  first.replaceWith(shot);
+  place.replaceWith(first);
 }
 
 // Quantities.
@@ -134,6 +150,10 @@ document.addEventListener("click", (event) => {
   const shot = event.target.closest("a[data-shot]");
   if (!shot || event.metaKey || event.ctrlKey || !window.HTMLDialogElement) return;
   event.preventDefault();
+  if (shot !== shot.parentElement.firstElementChild && matchMedia("(min-width: 48em)").matches) {
+    exchange(shot);
+    return shot.focus({ preventScroll: true });
+  }
   const dialog = document.createElement("dialog");
   dialog.className = "zoom";
   dialog.setAttribute("aria-label", "Picture");
