@@ -293,7 +293,7 @@ func (s *server) myShops(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	mine, err := s.Accounts.Shops.Do(r.Context(), by, shop.Myself{})
+	mine, err := s.Accounts.Shops.Do(r.Context(), by, shop.MyList{Page: op.Page{Limit: 250}})
 	if err != nil {
 		return err
 	}
