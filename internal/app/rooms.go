@@ -9,6 +9,7 @@ import (
 	"haat/internal/api"
 	"haat/internal/catalog"
 	"haat/internal/customer"
+	"haat/internal/db"
 	"haat/internal/fault"
 	"haat/internal/id"
 	"haat/internal/insight"
@@ -38,7 +39,7 @@ func (a *App) openRooms(key []byte) error {
 	limits.CodesPerAddress[0].N = int64(a.cfg.Codes.PerAddress)
 	limits.CodesPerIP[0].N = int64(a.cfg.Codes.PerIP)
 	a.accounts = shop.NewAccounts(a.control, a.fleet, key, a.sendCode, time.Now, limits, a.cfg.ShopURL)
-	a.office = shop.NewOffice(nil)
+	a.office = shop.NewOffice(traded)
 	a.desk = customer.NewDesk(shop.Currency)
 	a.cookies = web.NewCookies(key, a.cfg.HTTPS())
 	a.door = api.NewDoor(a.fleet, a.accounts, a.cookies, api.Limits{PerIP: a.cfg.MaxPerIP, PerPerson: a.cfg.MaxPerPerson, TrustProxy: a.cfg.TrustProxy})
@@ -67,10 +68,22 @@ func Operations(accounts *shop.Accounts, office *shop.Office, desk *customer.Des
 	g.Add(order.Operations()...)
 	g.Add(search.Operations()...)
 	g.Add(insight.Operations()...)
+	g.Add(notify.Operations()...)
 	api.AddTransfer(g, a.importer)
 	api.AddImages(g, a.pictures)
 	api.AddEvents(g, a.bus, a.stopping)
 	return g
+}
+
+// traded reports whether a shop has prices or orders, whose amounts another
+// currency would change.
+func traded(ctx context.Context, r db.Reader) (bool, error) {
+	has, err := catalog.HasProducts(ctx, r)
+	if err != nil || has {
+		return has, err
+	}
+	orders, err := order.CountByState(ctx, r)
+	return orders.All > 0, err
 }
 
 func (a *App) openImporter() (err error) {
