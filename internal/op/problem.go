@@ -103,6 +103,9 @@ func (p *Problem) Write(w http.ResponseWriter) {
 	_ = json.NewEncoder(w).Encode(p)
 }
 
+// missing is what huma says of what holds a property that is not there.
+var missing = regexp.MustCompile(`^expected required property (\S+) to be present$`)
+
 var index = regexp.MustCompile(`\[(\d+)\]`)
 
 // pointer turns huma's "body.lines[0].quantity" into "/lines/0/quantity".
@@ -127,7 +130,11 @@ func init() {
 			var d huma.ErrorDetailer
 			if errors.As(err, &d) {
 				e := d.ErrorDetail()
-				p.Errors = append(p.Errors, ProblemField{pointer(e.Location), e.Message})
+				at := pointer(e.Location)
+				if m := missing.FindStringSubmatch(e.Message); m != nil {
+					at, e.Message = strings.TrimSuffix(at, "/")+"/"+m[1], "This is missing."
+				}
+				p.Errors = append(p.Errors, ProblemField{at, e.Message})
 			} else if err != nil {
 				p.Errors = append(p.Errors, ProblemField{"/", err.Error()})
 			}
