@@ -37,6 +37,7 @@ func (a *App) openRooms(key []byte) error {
 	}
 	limits := shop.DefaultLimits()
 	limits.CodesPerAddress[0].N = int64(a.cfg.Codes.PerAddress)
+	limits.CodesPerAddress[1].N = max(limits.CodesPerAddress[1].N, 2*limits.CodesPerAddress[0].N)
 	limits.CodesPerIP[0].N = int64(a.cfg.Codes.PerIP)
 	a.accounts = shop.NewAccounts(a.control, a.fleet, key, a.sendCode, time.Now, limits, a.cfg.ShopURL)
 	a.office = shop.NewOffice(traded)

@@ -107,7 +107,7 @@ func settings(t *testing.T, dir string) Config {
 		t.Fatal(err)
 	}
 	c.Data, c.Listen, c.OpsListen, c.URL, c.Dev, c.TrustProxy = dir, "127.0.0.1:0", "127.0.0.1:0", "http://"+domain+":8080", true, true
-	c.Codes.PerIP = 1000
+	c.Codes.PerIP, c.Codes.PerAddress = 1000, 1000
 	return c
 }
 
