@@ -150,7 +150,7 @@ func (a *App) handlers() (public, ops http.Handler, err error) {
 		return nil, nil, err
 	}
 	shops := storefront.New(storefront.Deps{
-		Fleet: a.fleet, Door: a.door, Cookies: a.cookies, Log: a.log, URL: a.cfg.URL, ShopURL: a.cfg.ShopURL,
+		Fleet: a.fleet, Door: a.door, Cookies: a.cookies, Log: a.log, URL: a.cfg.URL, ShopURL: a.cfg.ShopURL, HTTPS: a.cfg.HTTPS(),
 	})
 	board := dashboard.New(dashboard.Deps{
 		Fleet: a.fleet, Bus: a.bus, Accounts: a.accounts, Office: a.office, Desk: a.desk, Door: a.door, Cookies: a.cookies,
