@@ -123,7 +123,15 @@ func pointer(location string) string {
 func init() {
 	huma.NewError = func(status int, msg string, errs ...error) huma.StatusError {
 		p := &Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: msg}
-		if status == http.StatusBadRequest { // a body that cannot be read is invalid input like any other
+		if msg == "cannot read request body" {
+			p.Status = http.StatusBadRequest
+			for _, err := range errs {
+				if large := (*http.MaxBytesError)(nil); errors.As(err, &large) {
+					return ProblemOf(fault.TooLarge("", "A request to this address has %d bytes at most.", large.Limit), nil, "")
+				}
+			}
+		}
+		if p.Status == http.StatusBadRequest { // a body that cannot be read is invalid input like any other
 			p.Status, p.Title = http.StatusUnprocessableEntity, http.StatusText(http.StatusUnprocessableEntity)
 		}
 		for _, err := range errs {

@@ -227,7 +227,7 @@ func refusals(i Info) []int {
 		out = append(out, http.StatusUnauthorized)
 	}
 	if i.Method != http.MethodGet {
-		out = append(out, http.StatusForbidden, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusTooManyRequests)
+		out = append(out, http.StatusForbidden, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusTooManyRequests)
 	}
 	return out
 }
