@@ -177,8 +177,13 @@ func (a *App) handlers() (public, ops http.Handler, err error) {
 	safe := func(surface string, h http.Handler) http.Handler {
 		return outermost(surface, a.meter, a.log, web.Safe(h, a.cfg.HTTPS(), pageBody, larger, refuse))
 	}
+	nobodys := http.NewServeMux()
+	nobodys.Handle("/", shops)
+	nobodys.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
+		op.ProblemOf(fault.NotFound("There is no shop at this address."), a.log, "unknown host").Write(w)
+	})
 	public = health(a.Ready, hosts{
-		fleet: a.fleet, platform: safe("platform", common(board)), shops: safe("shop", common(shops)), unknown: safe("unknown", shops),
+		fleet: a.fleet, platform: safe("platform", common(board)), shops: safe("shop", common(shops)), unknown: safe("unknown", nobodys),
 	})
 	mux := http.NewServeMux()
 	mux.Handle("/", desk)
