@@ -394,7 +394,7 @@ func (s *site) still(slugs ...string) {
 				return false
 			}
 			quiet++
-			return quiet > 10
+			return quiet > 30 // a third of a second
 		})
 	}
 }
