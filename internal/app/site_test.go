@@ -382,7 +382,13 @@ func (s *site) until(what string, holds func() bool) {
 
 // still waits until everything that follows from what was done has been done:
 // no event and no import is under way.
-func (s *site) still(slugs ...string) {
+func (s *site) still(slugs ...string) { s.t.Helper(); s.quiet(30, slugs) }
+
+// settled is still, and for two seconds: what is tried again later, such as an
+// image that could not be fetched or a message on its way, has been done too.
+func (s *site) settled(slugs ...string) { s.t.Helper(); s.quiet(200, slugs) }
+
+func (s *site) quiet(polls int, slugs []string) {
 	s.t.Helper()
 	for _, slug := range slugs {
 		var last int64 = -1
@@ -394,7 +400,7 @@ func (s *site) still(slugs ...string) {
 				return false
 			}
 			quiet++
-			return quiet > 30 // a third of a second
+			return quiet > polls // of ten milliseconds
 		})
 	}
 }

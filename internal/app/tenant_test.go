@@ -21,7 +21,6 @@ type tenant struct {
 	base  string // of the API, for the merchant
 	host  string
 	has   map[string]string // an id of everything, by the name that a path has for it
-	shots int
 }
 
 // shop opens a shop and fills it, all through the API.
