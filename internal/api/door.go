@@ -60,8 +60,12 @@ func (d *Door) Shop(r *http.Request, role op.Role, slug string) (*fleet.Room, er
 }
 
 // Caller finds who is asking, by bearer token or, for a shopper, by cookie.
+// What is the platform's is not found on a shop's host, nor the other way.
 func (d *Door) Caller(r *http.Request, role op.Role, room *fleet.Room) (op.Caller, error) {
 	c := op.Caller{IP: d.IP(r)}
+	if _, shops := d.fleet.SlugOfHost(r.Host); shops != (role == op.Shopper) {
+		return c, fault.NotFound("There is no such operation on this host.")
+	}
 	switch role {
 	case op.Shopper:
 		c.Session = d.cookies.Get(r, ShopperCookie)
@@ -69,8 +73,8 @@ func (d *Door) Caller(r *http.Request, role op.Role, room *fleet.Room) (op.Calle
 	case op.Public:
 		return c, nil
 	}
-	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if !ok || token == "" {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if token = strings.TrimSpace(token); !strings.EqualFold(scheme, "Bearer") || token == "" {
 		return c, fault.Anonymous("Sign in first: send the header Authorization: Bearer <token>.")
 	}
 	return d.Known(r, token, room)
@@ -105,7 +109,7 @@ func (d *Door) Admit(r *http.Request, i op.Info, by op.Caller, person string) er
 		return nil
 	}
 	if person != "" {
-		return d.person.Allow(r.Host + " " + person)
+		return d.person.Allow(web.Host(r) + " " + person)
 	}
 	if err := d.person.Allow(by.Session); err != nil {
 		return err
@@ -116,7 +120,9 @@ func (d *Door) Admit(r *http.Request, i op.Info, by op.Caller, person string) er
 // IP is the address that the request came from.
 func (d *Door) IP(r *http.Request) string {
 	if d.proxy {
-		if f := r.Header.Get("X-Forwarded-For"); f != "" {
+		// The proxy writes last: at the end of the line, or a line of its own.
+		if lines := r.Header.Values("X-Forwarded-For"); len(lines) > 0 {
+			f := lines[len(lines)-1]
 			if ip := net.ParseIP(strings.TrimSpace(f[strings.LastIndexByte(f, ',')+1:])); ip != nil {
 				return ip.String()
 			}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime/multipart"
 	"net/http"
 	"time"
@@ -27,19 +28,24 @@ func answer(w http.ResponseWriter, status int, v any) error {
 // begun, so nobody can be told.
 func ignoreGone(error) error { return nil }
 
-func file(description string) *huma.RequestBody {
-	return &huma.RequestBody{Required: true, Description: description, Content: map[string]*huma.MediaType{"multipart/form-data": {Schema: &huma.Schema{
-		Type: "object", Required: []string{"file"}, Properties: map[string]*huma.Schema{
-			"file": {Type: "string", Format: "binary"}, "format": {Type: "string", Enum: []any{"shopify"}}, "dry_run": {Type: "boolean"},
-		},
-	}}}}
+// file describes a form with a file and other fields.
+func file(description string, fields map[string]*huma.Schema) *huma.RequestBody {
+	s := &huma.Schema{Type: "object", Required: []string{"file"}, Properties: map[string]*huma.Schema{"file": {Type: "string", Format: "binary"}}}
+	maps.Copy(s.Properties, fields)
+	return &huma.RequestBody{Required: true, Description: description, Content: map[string]*huma.MediaType{"multipart/form-data": {Schema: s}}}
+}
+
+// answers describes an answer in JSON like v.
+func answers(g *op.Registry, status, description string, v any) map[string]*huma.Response {
+	return map[string]*huma.Response{status: {Description: description, Content: map[string]*huma.MediaType{"application/json": {Schema: g.Schema(v)}}}}
 }
 
 // AddTransfer adds the routes by which catalogues come in and go out.
 func AddTransfer(g *op.Registry, m *catalog.Importer) {
 	begin := op.Info{Name: "catalog.import", Method: "POST", Path: "/imports", Summary: "Import a Shopify product CSV", Role: op.Merchant, Kind: "flow"}
-	g.Handle(begin, &huma.Operation{RequestBody: file("The CSV. The import runs in the background: follow it at /imports/{import}."),
-		Responses: map[string]*huma.Response{"202": {Description: "{id, status}"}}},
+	g.Handle(begin, &huma.Operation{RequestBody: file("The CSV. The import runs in the background: follow it at /imports/{import}.",
+		map[string]*huma.Schema{"format": {Type: "string", Enum: []any{"shopify"}}, "dry_run": {Type: "boolean"}}),
+		Responses: answers(g, "202", "The import has begun", catalog.Started{})},
 		func(w http.ResponseWriter, r *http.Request, c op.Call) error {
 			out, err := receiveImport(r, c, m)
 			if err != nil {
@@ -131,10 +137,19 @@ func cutOff(err error) error {
 	return fault.Invalid("/file", "The upload was cut off.").Because(err)
 }
 
+// Uploaded is a picture that came in.
+type Uploaded struct {
+	Hash   string `json:"hash" doc:"By which products and themes name it"`
+	Width  int    `json:"width"`
+	Height int    `json:"height"`
+	URL    string `json:"url"`
+	SrcSet string `json:"srcset" doc:"Its renditions, for the attribute of that name"`
+}
+
 // AddImages adds the route by which pictures come in.
 func AddImages(g *op.Registry, l *media.Library) {
 	i := op.Info{Name: "media.upload", Method: "POST", Path: "/images", Summary: "Upload a picture; products then name it by its hash", Role: op.Merchant, Kind: "flow"}
-	g.Handle(i, &huma.Operation{RequestBody: file("A JPEG, PNG, GIF or WebP of 25 MB at most"), Responses: map[string]*huma.Response{"201": {Description: "The picture"}}},
+	g.Handle(i, &huma.Operation{RequestBody: file("A JPEG, PNG, GIF or WebP of 25 MB at most", nil), Responses: answers(g, "201", "The picture", Uploaded{})},
 		func(w http.ResponseWriter, r *http.Request, c op.Call) error {
 			form, err := r.MultipartReader()
 			if err != nil {
@@ -162,8 +177,8 @@ func AddImages(g *op.Registry, l *media.Library) {
 				if m, err = media.Keep.Do(r.Context(), c.Room, c.By, media.KeepIn{Image: m}); err != nil {
 					return err
 				}
-				return answer(w, http.StatusCreated, map[string]any{
-					"hash": m.Hash, "width": m.Width, "height": m.Height, "url": media.URL(c.Room.Shop(), m.Hash, media.Nearest(m.Width, 960)), "srcset": media.SrcSet(c.Room.Shop(), m),
+				return answer(w, http.StatusCreated, Uploaded{
+					Hash: m.Hash, Width: m.Width, Height: m.Height, URL: media.URL(c.Room.Shop(), m.Hash, media.Nearest(m.Width, 960)), SrcSet: media.SrcSet(c.Room.Shop(), m),
 				})
 			}
 		})

@@ -4,7 +4,9 @@
 package app
 
 import (
+	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/mail"
 	"net/url"
@@ -13,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/alecthomas/kong"
 	"golang.org/x/sys/unix"
 )
 
@@ -117,6 +120,44 @@ func (c *Config) Finish() error {
 		*s.value = strings.TrimSpace(string(b))
 	}
 	return nil
+}
+
+// fileSettings are those of the file that --config names, by flag.
+type fileSettings map[string]any
+
+// readSettings reads a JSON object whose keys are the names of flags.
+func readSettings(r io.Reader) (kong.Resolver, error) {
+	var read map[string]any
+	if err := json.NewDecoder(r).Decode(&read); err != nil {
+		return nil, fmt.Errorf("--config: %w", err)
+	}
+	f := fileSettings{}
+	for key, value := range read {
+		f[strings.ReplaceAll(key, "_", "-")] = value
+	}
+	return f, nil
+}
+
+// Resolve implements kong.Resolver.
+func (f fileSettings) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+	return f[flag.Name], nil
+}
+
+// Validate refuses a key that is no setting of any command.
+func (f fileSettings) Validate(app *kong.Application) error {
+	known := map[string]bool{}
+	err := kong.Visit(app, func(node kong.Visitable, next kong.Next) error {
+		if flag, ok := node.(*kong.Flag); ok {
+			known[flag.Name] = true
+		}
+		return next(nil)
+	})
+	for key := range f {
+		if !known[key] {
+			return fmt.Errorf("--config: there is no setting %q", key)
+		}
+	}
+	return err
 }
 
 // Domain is the platform's host name, below which shops have theirs.

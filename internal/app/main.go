@@ -42,7 +42,7 @@ func Main(args []string, out, errs io.Writer) int {
 	var c commands
 	exit := -1
 	k, err := kong.New(&c, kong.Name("haat"), kong.Description("A platform for a million online stores."),
-		kong.Writers(out, errs), kong.Exit(func(code int) { exit = code }), kong.Configuration(kong.JSON),
+		kong.Writers(out, errs), kong.Exit(func(code int) { exit = code }), kong.Configuration(readSettings),
 		kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
 	if err != nil {
 		fmt.Fprintln(errs, "haat:", err)

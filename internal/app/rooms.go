@@ -9,6 +9,7 @@ import (
 	"haat/internal/api"
 	"haat/internal/catalog"
 	"haat/internal/customer"
+	"haat/internal/db"
 	"haat/internal/fault"
 	"haat/internal/id"
 	"haat/internal/insight"
@@ -36,9 +37,10 @@ func (a *App) openRooms(key []byte) error {
 	}
 	limits := shop.DefaultLimits()
 	limits.CodesPerAddress[0].N = int64(a.cfg.Codes.PerAddress)
+	limits.CodesPerAddress[1].N = max(limits.CodesPerAddress[1].N, 2*limits.CodesPerAddress[0].N)
 	limits.CodesPerIP[0].N = int64(a.cfg.Codes.PerIP)
 	a.accounts = shop.NewAccounts(a.control, a.fleet, key, a.sendCode, time.Now, limits, a.cfg.ShopURL)
-	a.office = shop.NewOffice(nil)
+	a.office = shop.NewOffice(traded)
 	a.desk = customer.NewDesk(shop.Currency)
 	a.cookies = web.NewCookies(key, a.cfg.HTTPS())
 	a.door = api.NewDoor(a.fleet, a.accounts, a.cookies, api.Limits{PerIP: a.cfg.MaxPerIP, PerPerson: a.cfg.MaxPerPerson, TrustProxy: a.cfg.TrustProxy})
@@ -67,10 +69,22 @@ func Operations(accounts *shop.Accounts, office *shop.Office, desk *customer.Des
 	g.Add(order.Operations()...)
 	g.Add(search.Operations()...)
 	g.Add(insight.Operations()...)
+	g.Add(notify.Operations()...)
 	api.AddTransfer(g, a.importer)
 	api.AddImages(g, a.pictures)
 	api.AddEvents(g, a.bus, a.stopping)
 	return g
+}
+
+// traded reports whether a shop has prices or orders, whose amounts another
+// currency would change.
+func traded(ctx context.Context, r db.Reader) (bool, error) {
+	has, err := catalog.HasProducts(ctx, r)
+	if err != nil || has {
+		return has, err
+	}
+	orders, err := order.CountByState(ctx, r)
+	return orders.All > 0, err
 }
 
 func (a *App) openImporter() (err error) {
@@ -136,7 +150,7 @@ func (a *App) handlers() (public, ops http.Handler, err error) {
 		return nil, nil, err
 	}
 	shops := storefront.New(storefront.Deps{
-		Fleet: a.fleet, Edge: a.pages, Door: a.door, Cookies: a.cookies, Log: a.log, URL: a.cfg.URL, ShopURL: a.cfg.ShopURL,
+		Fleet: a.fleet, Edge: a.pages, Door: a.door, Cookies: a.cookies, Log: a.log, URL: a.cfg.URL, ShopURL: a.cfg.ShopURL, HTTPS: a.cfg.HTTPS(),
 	})
 	board := dashboard.New(dashboard.Deps{
 		Fleet: a.fleet, Bus: a.bus, Accounts: a.accounts, Office: a.office, Desk: a.desk, Door: a.door, Cookies: a.cookies,
@@ -163,8 +177,13 @@ func (a *App) handlers() (public, ops http.Handler, err error) {
 	safe := func(surface string, h http.Handler) http.Handler {
 		return outermost(surface, a.meter, a.log, web.Safe(h, a.cfg.HTTPS(), pageBody, larger, refuse))
 	}
+	nobodys := http.NewServeMux()
+	nobodys.Handle("/", shops)
+	nobodys.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
+		op.ProblemOf(fault.NotFound("There is no shop at this address."), a.log, "unknown host").Write(w)
+	})
 	public = health(a.Ready, hosts{
-		fleet: a.fleet, platform: safe("platform", common(board)), shops: safe("shop", common(shops)), unknown: safe("unknown", shops),
+		fleet: a.fleet, platform: safe("platform", common(board)), shops: safe("shop", common(shops)), unknown: safe("unknown", nobodys),
 	})
 	mux := http.NewServeMux()
 	mux.Handle("/", desk)

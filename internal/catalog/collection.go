@@ -273,7 +273,7 @@ func SaveCollection(ctx context.Context, tx *db.Tx, c *Collection, members []id.
 			if _, found, err := db.One(ctx, tx, productExists, func(p *id.Product) []any { return []any{p} }, p); err != nil {
 				return err
 			} else if !found {
-				return fault.Invalid(fmt.Sprintf("/products/%d", i), "There is no such product.")
+				return fault.NotFound("There is no such product.").At(fmt.Sprintf("/products/%d", i))
 			}
 			if _, err := tx.Exec(ctx, enter, c.ID, p, i); err != nil {
 				return err

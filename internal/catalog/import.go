@@ -130,7 +130,7 @@ var (
 		VALUES ($1, $2, 'queued', $3, $4, $5, $6, '{}', 0, 0, $7, '', $8, 0, $8, 0)`)
 	importColumns = `id, state, name, dry_run, file, counts, next, done, total, error, created_at, started_at, finished_at`
 	readImport    = db.Q(`SELECT ` + importColumns + ` FROM catalog_import WHERE shop = $1 AND id = $2`)
-	listImports   = db.Q(`SELECT ` + importColumns + ` FROM catalog_import WHERE shop = $1 ORDER BY created_at DESC, id DESC LIMIT 50`)
+	listImports   = db.Q(`SELECT ` + importColumns + ` FROM catalog_import WHERE shop = $1 ORDER BY created_at DESC, id DESC LIMIT 1000`)
 	nextImport    = db.Q(`SELECT ` + importColumns + ` FROM catalog_import WHERE shop = $1 AND state IN ('queued', 'running') ORDER BY created_at, id LIMIT 1`)
 	moveImport    = db.Q(`
 		UPDATE catalog_import SET state = $3, counts = $4, next = $5, done = $6, error = $7, updated_at = $8,
@@ -307,17 +307,20 @@ var (
 			}
 			return importOf(ctx, r, imp)
 		}}
-	ListImports = op.Read[op.Empty, op.List[Import]]{Name: "catalog.list-imports", Route: "GET /imports", Role: op.Merchant,
-		Summary: "The latest imports", Run: func(ctx context.Context, r db.Reader, _ op.Empty) (out op.List[Import], err error) {
+	ListImports = op.Read[op.Page, op.List[Import]]{Name: "catalog.list-imports", Route: "GET /imports", Role: op.Merchant,
+		Summary: "The latest imports", Run: func(ctx context.Context, r db.Reader, in op.Page) (out op.List[Import], err error) {
 			rows, err := db.All(ctx, r, listImports, scanImport)
-			out.Items = make([]Import, len(rows))
+			if err != nil {
+				return out, err
+			}
+			all := make([]Import, len(rows))
 			for i := range rows {
 				if err := rows[i].unpack(); err != nil {
 					return out, err
 				}
-				out.Items[i] = rows[i].Import
+				all[i] = rows[i].Import
 			}
-			return out, err
+			return op.Slice(all, in)
 		}}
 )
 

@@ -448,7 +448,7 @@ func (in *ProductInput) join(ctx context.Context, tx *db.Tx, p id.Product) error
 		}
 	}
 	for _, i := range want {
-		return fault.Invalid(fmt.Sprintf("/collections/%d", i), "There is no such collection.")
+		return fault.NotFound("There is no such collection.").At(fmt.Sprintf("/collections/%d", i))
 	}
 	return nil
 }
@@ -456,10 +456,21 @@ func (in *ProductInput) join(ctx context.Context, tx *db.Tx, p id.Product) error
 // CountProducts gives the number of a shop's products.
 func CountProducts(ctx context.Context, room *fleet.Room) (n int64, err error) {
 	err = room.View(ctx, fleet.AnyAge, func(r db.Reader) error {
-		n, _, err = db.One(ctx, r, countProducts, func(n *int64) []any { return []any{n} })
+		n, err = count(ctx, r)
 		return err
 	})
 	return n, err
+}
+
+func count(ctx context.Context, r db.Reader) (n int64, err error) {
+	n, _, err = db.One(ctx, r, countProducts, func(n *int64) []any { return []any{n} })
+	return n, err
+}
+
+// HasProducts reports whether there are prices in the shop's currency.
+func HasProducts(ctx context.Context, r db.Reader) (bool, error) {
+	n, err := count(ctx, r)
+	return n > 0, err
 }
 
 var (

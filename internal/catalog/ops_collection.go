@@ -14,13 +14,11 @@ import (
 var (
 	ListCollections = op.Read[op.Page, op.List[Collection]]{Name: "catalog.list-collections", Route: "GET /collections", Role: op.Merchant,
 		Summary: "List collections", Run: func(ctx context.Context, r db.Reader, in op.Page) (out op.List[Collection], err error) {
-			var from int
-			if _, err := in.After(&from); err != nil {
+			all, err := Collections(ctx, r)
+			if err != nil {
 				return out, err
 			}
-			all, err := Collections(ctx, r)
-			from = max(0, min(from, len(all)))
-			return op.Paged(all[from:], in.Size(), func(Collection) string { return op.Next(from + in.Size()) }), err
+			return op.Slice(all, in)
 		}}
 	GetCollection = op.Read[CollectionIn, CollectionDetails]{Name: "catalog.get-collection", Route: "GET /collections/{collection}", Role: op.Merchant,
 		Summary: "Get a collection with its products", Run: func(ctx context.Context, r db.Reader, in CollectionIn) (CollectionDetails, error) {

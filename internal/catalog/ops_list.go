@@ -188,7 +188,7 @@ func bulkEdit(ctx context.Context, tx *db.Tx, in BulkIn) (out BulkOut, err error
 		at := fmt.Sprintf("/variants/%d", i)
 		vid, err := variantID(row.ID)
 		if err != nil {
-			return out, fault.Invalid(at+"/id", "There is no such variant.")
+			return out, fault.NotFound("There is no such variant.").At(at + "/id")
 		}
 		for field, m := range map[string]*money.Money{"/price": row.Price, "/compare_at_price": row.CompareAt} {
 			if m != nil {
@@ -202,7 +202,7 @@ func bulkEdit(ctx context.Context, tx *db.Tx, in BulkIn) (out BulkOut, err error
 			return out, err
 		}
 		if !found {
-			return out, fault.Invalid(at+"/id", "There is no such variant.")
+			return out, fault.NotFound("There is no such variant.").At(at + "/id")
 		}
 		if edits[pid] == nil {
 			edits[pid] = map[id.Variant]BulkRow{}

@@ -21,7 +21,7 @@ var (
 		Summary: "List the products of a collection", Run: func(ctx context.Context, r db.Reader, in ShopCollectionIn) (op.List[ShopCard], error) {
 			return shopList(ctx, r, in.Handle, in.ShopListIn)
 		}}
-	ShopCollections = op.Read[op.Empty, op.List[ShopTile]]{Name: "catalog.shop-collections", Route: "GET /collections", Role: op.Shopper,
+	ShopCollections = op.Read[op.Page, op.List[ShopTile]]{Name: "catalog.shop-collections", Route: "GET /collections", Role: op.Shopper,
 		Summary: "List the shop's collections", Run: shopCollections}
 	ShopProduct = op.Read[ShopProductIn, ShopDetails]{Name: "catalog.shop-product", Route: "GET /products/{handle}", Role: op.Shopper,
 		Summary: "Get a product with its variants", Run: shopProduct}
@@ -113,17 +113,20 @@ type ShopTile struct {
 	Image    *Picture `json:"image,omitempty"`
 }
 
-func shopCollections(ctx context.Context, r db.Reader, _ op.Empty) (out op.List[ShopTile], err error) {
+func shopCollections(ctx context.Context, r db.Reader, in op.Page) (out op.List[ShopTile], err error) {
 	h, err := ReadHomePage(ctx, r, nil)
-	out.Items = make([]ShopTile, len(h.Tiles))
+	if err != nil {
+		return out, err
+	}
+	all := make([]ShopTile, len(h.Tiles))
 	for i, t := range h.Tiles {
-		out.Items[i] = ShopTile{Handle: t.Handle, Title: t.Title, URL: "/collections/" + t.Handle, Products: t.Products}
+		all[i] = ShopTile{Handle: t.Handle, Title: t.Title, URL: "/collections/" + t.Handle, Products: t.Products}
 		if t.Image.Hash != "" {
 			p := picture(r.Shop(), t.Image)
-			out.Items[i].Image = &p
+			all[i].Image = &p
 		}
 	}
-	return out, err
+	return op.Slice(all, in)
 }
 
 // ShopDetails is a product as shoppers see it.

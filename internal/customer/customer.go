@@ -25,13 +25,13 @@ type Person struct {
 
 // Address is where something is delivered.
 type Address struct {
-	Name       string `json:"name" maxLength:"120"`
-	Line1      string `json:"line1" maxLength:"200"`
+	Name       string `json:"name" required:"false" maxLength:"120" doc:"The contact's when absent"`
+	Line1      string `json:"line1" required:"false" maxLength:"200"`
 	Line2      string `json:"line2,omitempty" maxLength:"200"`
-	City       string `json:"city" maxLength:"100"`
+	City       string `json:"city" required:"false" maxLength:"100"`
 	State      string `json:"state,omitempty" maxLength:"100" doc:"Code or name"`
 	PostalCode string `json:"postal_code,omitempty" maxLength:"20"`
-	Country    string `json:"country" maxLength:"2" doc:"ISO 3166 alpha-2" example:"IN"`
+	Country    string `json:"country" required:"false" maxLength:"2" doc:"ISO 3166 alpha-2; the shop's when absent" example:"IN"`
 }
 
 const (

@@ -69,6 +69,13 @@ func NotFound(format string, args ...any) *Fault {
 	return &Fault{Kind: KindNotFound, Message: fmt.Sprintf(format, args...)}
 }
 
+// At points to the input at fault.
+func (f *Fault) At(pointer string) *Fault {
+	g := *f
+	g.Field = pointer
+	return &g
+}
+
 // Conflict says that the present state does not allow what was asked.
 func Conflict(code, format string, args ...any) *Fault {
 	return &Fault{Kind: KindConflict, Code: code, Message: fmt.Sprintf(format, args...)}

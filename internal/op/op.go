@@ -112,7 +112,23 @@ func Next(parts ...any) string {
 // List is a list's Out.
 type List[T any] struct {
 	Items []T    `json:"items" nullable:"false"`
-	Next  string `json:"next,omitempty" doc:"The cursor of the next page; absent on the last"`
+	Next  string `json:"next" nullable:"true" doc:"The cursor of the next page; null on the last"`
+}
+
+// MarshalJSON writes null for no next page: a client that sends an empty
+// cursor would begin again.
+func (l List[T]) MarshalJSON() ([]byte, error) {
+	out := struct {
+		Items []T     `json:"items"`
+		Next  *string `json:"next"`
+	}{Items: l.Items}
+	if out.Items == nil {
+		out.Items = []T{}
+	}
+	if l.Next != "" {
+		out.Next = &l.Next
+	}
+	return json.Marshal(out)
 }
 
 // Paged makes a List of rows read with a limit of size+1.
@@ -125,6 +141,17 @@ func Paged[T any](rows []T, size int, next func(last T) string) List[T] {
 	}
 	rows = rows[:size]
 	return List[T]{Items: rows, Next: next(rows[size-1])}
+}
+
+// Slice makes a List of what was read as a whole, being never much: one page
+// of it. Its cursor is a position.
+func Slice[T any](all []T, p Page) (List[T], error) {
+	var from int
+	if _, err := p.After(&from); err != nil {
+		return List[T]{}, err
+	}
+	from = max(0, min(from, len(all)))
+	return Paged(all[from:], p.Size(), func(T) string { return Next(from + p.Size()) }), nil
 }
 
 // Empty is the In or Out of an operation that takes or gives nothing.

@@ -34,6 +34,7 @@ CREATE TABLE tally (
 
 var (
 	bump = db.Q(`INSERT INTO tally (shop, name, n) VALUES ($1, $2, $3) ON CONFLICT (shop, name) DO UPDATE SET n = tally.n + $3 RETURNING n`)
+	aged = db.Q(`UPDATE op_answer SET at = at - $2 WHERE shop = $1`)
 	all  = db.Q(`SELECT name, n FROM tally WHERE shop = $1 AND name > $2 ORDER BY name LIMIT $3`)
 )
 
@@ -152,10 +153,10 @@ func TestOperationsOverHTTP(t *testing.T) {
 			{"POST", "/api/v1/shops/a/tallies/x", "a", `{"lines":`, 422, `"status":422`},
 			{"POST", "/api/v1/shops/a/tallies/refused", "a", one, 409, `"code":"refused"`},
 			{"POST", "/api/v1/shops/a/tallies/broken", "a", one, 500, `noted`},
-			{"GET", "http://a.haat.test/api/v1/tallies?limit=9999", "", "", 200, `{"items":[{"name":"x","n":2}]}`},
+			{"GET", "http://a.haat.test/api/v1/tallies?limit=9999", "", "", 200, `{"items":[{"name":"x","n":2}],"next":null}`},
 			{"GET", "http://a.haat.test/api/v1/tallies?limit=0", "", "", 422, `"pointer":"/limit"`},
 			{"GET", "http://a.haat.test/api/v1/tallies?cursor=x", "", "", 422, `"pointer":"/cursor"`},
-			{"GET", "http://b.haat.test:81/api/v1/tallies", "", "", 200, `{"items":[]}`},
+			{"GET", "http://b.haat.test:81/api/v1/tallies", "", "", 200, `{"items":[],"next":null}`},
 			{"GET", "http://c.haat.test/api/v1/tallies", "", "", 404, `"status":404`},
 			{"GET", "http://a.haat.test/api/v1/nothing", "", "", 404, `no such operation`},
 			{"DELETE", "http://a.haat.test/api/v1/tallies", "", "", 405, `"status":405`},
@@ -223,6 +224,20 @@ func TestIdempotencyKeys(t *testing.T) {
 		}
 		if _, body := post("a", "z", "k2", one); !strings.Contains(body, `"n":1`) {
 			t.Errorf("a failed request kept its key: %s", body)
+		}
+		// A day later the key means nothing any more.
+		room, err := f.BySlug(t.Context(), "a")
+		if err == nil {
+			_, err = room.Change(t.Context(), func(tx *db.Tx) error {
+				_, err := tx.Exec(t.Context(), aged, op.KeepFor.Microseconds())
+				return err
+			})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if status, body := post("a", "x", "k1", `{"lines":[{"by":2}]}`); status != 201 || !strings.Contains(body, `"n":3`) {
+			t.Errorf("after a day: %d %s", status, body)
 		}
 		var wg sync.WaitGroup
 		answers := make([]string, 20)

@@ -103,6 +103,9 @@ func (p *Problem) Write(w http.ResponseWriter) {
 	_ = json.NewEncoder(w).Encode(p)
 }
 
+// missing is what huma says of what holds a property that is not there.
+var missing = regexp.MustCompile(`^expected required property (\S+) to be present$`)
+
 var index = regexp.MustCompile(`\[(\d+)\]`)
 
 // pointer turns huma's "body.lines[0].quantity" into "/lines/0/quantity".
@@ -120,14 +123,26 @@ func pointer(location string) string {
 func init() {
 	huma.NewError = func(status int, msg string, errs ...error) huma.StatusError {
 		p := &Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: msg}
-		if status == http.StatusBadRequest { // a body that cannot be read is invalid input like any other
+		if msg == "cannot read request body" {
+			p.Status = http.StatusBadRequest
+			for _, err := range errs {
+				if large := (*http.MaxBytesError)(nil); errors.As(err, &large) {
+					return ProblemOf(fault.TooLarge("", "A request to this address has %d bytes at most.", large.Limit), nil, "")
+				}
+			}
+		}
+		if p.Status == http.StatusBadRequest { // a body that cannot be read is invalid input like any other
 			p.Status, p.Title = http.StatusUnprocessableEntity, http.StatusText(http.StatusUnprocessableEntity)
 		}
 		for _, err := range errs {
 			var d huma.ErrorDetailer
 			if errors.As(err, &d) {
 				e := d.ErrorDetail()
-				p.Errors = append(p.Errors, ProblemField{pointer(e.Location), e.Message})
+				at := pointer(e.Location)
+				if m := missing.FindStringSubmatch(e.Message); m != nil {
+					at, e.Message = strings.TrimSuffix(at, "/")+"/"+m[1], "This is missing."
+				}
+				p.Errors = append(p.Errors, ProblemField{at, e.Message})
 			} else if err != nil {
 				p.Errors = append(p.Errors, ProblemField{"/", err.Error()})
 			}

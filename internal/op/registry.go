@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"reflect"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -127,6 +128,12 @@ func (g *Registry) Infos() []Info { return g.infos }
 // OpenAPI gives the document of all operations, as JSON.
 func (g *Registry) OpenAPI() ([]byte, error) { return g.api.OpenAPI().MarshalJSON() }
 
+// Schema describes the type of v in the document, for a route that Handle adds.
+func (g *Registry) Schema(v any) *huma.Schema {
+	t := reflect.TypeOf(v)
+	return g.api.OpenAPI().Components.Schemas.Schema(t, true, t.Name())
+}
+
 // Handle adds a route that reads its body itself (an upload, a stream) and
 // documents it. It gets the call, admitted like any other.
 //
@@ -134,6 +141,13 @@ func (g *Registry) OpenAPI() ([]byte, error) { return g.api.OpenAPI().MarshalJSO
 func (g *Registry) Handle(i Info, doc *huma.Operation, fn func(http.ResponseWriter, *http.Request, Call) error) {
 	g.infos = append(g.infos, i)
 	describe(doc, i)
+	if doc.Responses == nil {
+		doc.Responses = map[string]*huma.Response{}
+	}
+	for _, status := range refusals(i) {
+		doc.Responses[strconv.Itoa(status)] = &huma.Response{Description: http.StatusText(status),
+			Content: map[string]*huma.MediaType{"application/problem+json": {Schema: g.Schema(Problem{})}}}
+	}
 	g.api.OpenAPI().AddOperation(doc)
 	g.mux.HandleFunc(i.Method+" "+i.URL(), func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
@@ -205,6 +219,19 @@ func (g *Registry) enter(r *http.Request, i Info, slug string) (c Call, err erro
 	return c, g.door.Admit(r, i, c.By, "")
 }
 
+// refusals lists the statuses, beside its own, that an operation may answer
+// with, always as a [Problem].
+func refusals(i Info) []int {
+	out := []int{http.StatusNotFound, http.StatusUnprocessableEntity, http.StatusInternalServerError, http.StatusServiceUnavailable}
+	if i.Role == Merchant || i.Role == Account {
+		out = append(out, http.StatusUnauthorized)
+	}
+	if i.Method != http.MethodGet {
+		out = append(out, http.StatusForbidden, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusTooManyRequests)
+	}
+	return out
+}
+
 func describe(o *huma.Operation, i Info) {
 	room, _, _ := strings.Cut(i.Name, ".")
 	o.OperationID, o.Method, o.Path, o.Summary, o.Tags = i.Name, i.Method, i.URL(), i.Summary, []string{room}
@@ -229,7 +256,7 @@ type reply[Out any] struct {
 }
 
 func add[In, Out any](g *Registry, i Info, status int, run func(context.Context, Call, In) (Out, string, error)) {
-	o := huma.Operation{DefaultStatus: status, Errors: []int{422, 500}, MaxBodyBytes: 2 << 20, BodyReadTimeout: 15 * time.Second}
+	o := huma.Operation{DefaultStatus: status, Errors: refusals(i), MaxBodyBytes: 2 << 20, BodyReadTimeout: 15 * time.Second}
 	describe(&o, i)
 	o.Middlewares = huma.Middlewares{func(ctx huma.Context, next func(huma.Context)) {
 		r, w := humago.Unwrap(ctx)
@@ -258,6 +285,9 @@ func add[In, Out any](g *Registry, i Info, status int, run func(context.Context,
 		}
 		return &reply[Out]{Status: status, Mark: mark, Body: out}, nil
 	})
+	if status == http.StatusNoContent && i.Method == http.MethodDelete {
+		g.api.OpenAPI().Paths[o.Path].Delete.Responses["204"].Content = nil
+	}
 }
 
 func outcome(err error) string {

@@ -189,7 +189,7 @@ type ListIn struct {
 
 // RecentIn asks for the newest orders.
 type RecentIn struct {
-	Limit int `query:"limit" minimum:"1" maximum:"250" default:"10"`
+	Limit int `query:"limit" minimum:"1" default:"10" doc:"How many orders to give, 250 at most; larger is capped"`
 }
 
 // OrderIn names an order.

@@ -75,13 +75,13 @@ type Accounts struct {
 	SignOut           op.Platform[Myself, op.Empty]
 	SignOutEverywhere op.Platform[Myself, op.Empty]
 	EndSession        op.Platform[OneSession, op.Empty]
-	Sessions          op.Platform[Myself, op.List[Device]]
+	Sessions          op.Platform[MyList, op.List[Device]]
 	Show              op.Platform[Myself, Person]
 	AddContact        op.Platform[ContactRequest, CodeSent]
 	ConfirmContact    op.Platform[ContactProof, Person]
 	RemoveContact     op.Platform[OneContact, Person]
 	OpenShop          op.Platform[Opening, Opened]
-	Shops             op.Platform[Myself, op.List[Mine]]
+	Shops             op.Platform[MyList, op.List[Mine]]
 
 	control *db.Control
 	fleet   *fleet.Fleet
@@ -135,7 +135,7 @@ func (a *Accounts) declare() {
 		Summary: "Sign out on every device, this one included", Run: a.signOutEverywhere}
 	a.EndSession = op.Platform[OneSession, op.Empty]{Name: "account.end-session", Route: "DELETE /auth/sessions/{session}", Role: op.Account, Status: 204,
 		Summary: "Sign out one device", Run: a.endSession}
-	a.Sessions = op.Platform[Myself, op.List[Device]]{Name: "account.sessions", Route: "GET /auth/sessions", Role: op.Account,
+	a.Sessions = op.Platform[MyList, op.List[Device]]{Name: "account.sessions", Route: "GET /auth/sessions", Role: op.Account,
 		Summary: "List the devices that are signed in", Run: a.listSessions}
 	a.Show = op.Platform[Myself, Person]{Name: "account.show", Route: "GET /account", Role: op.Account,
 		Summary: "Show the account and its contacts", Run: a.show}
@@ -147,7 +147,7 @@ func (a *Accounts) declare() {
 		Summary: "Remove a contact; the last one stays", Run: a.removeContact}
 	a.OpenShop = op.Platform[Opening, Opened]{Name: "shop.open", Route: "POST /shops", Role: op.Account, Status: 201,
 		Summary: "Open a shop, which sells at once", Run: a.openShop}
-	a.Shops = op.Platform[Myself, op.List[Mine]]{Name: "shop.mine", Route: "GET /shops", Role: op.Account,
+	a.Shops = op.Platform[MyList, op.List[Mine]]{Name: "shop.mine", Route: "GET /shops", Role: op.Account,
 		Summary: "List my shops", Run: a.listShops}
 }
 
@@ -159,6 +159,12 @@ func (a *Accounts) Operations() []op.Operation {
 
 // Myself is the input of an operation that needs to know only who asks.
 type Myself struct{ op.By }
+
+// MyList is the input of an operation that lists what belongs to who asks.
+type MyList struct {
+	op.By
+	op.Page
+}
 
 var (
 	bump = db.C(`

@@ -66,27 +66,42 @@ func (a *Accounts) sendCode(ctx context.Context, in CodeRequest) (CodeSent, erro
 	if err != nil {
 		return CodeSent{}, err
 	}
-	return a.sendCodeFor(ctx, c, forSignIn, "sign-in-code", "%s is your code to sign in. It is good for 5 minutes. Tell it to nobody.", in.Caller.IP)
+	by := in.By
+	by.Caller.Key = "" // signing in keeps no answers
+	return a.sendCodeFor(ctx, c, forSignIn, "sign-in-code", "%s is your code to sign in. It is good for 5 minutes. Tell it to nobody.", by)
 }
 
-func (a *Accounts) sendCodeFor(ctx context.Context, c Contact, purpose, kind, text, ip string) (CodeSent, error) {
+func (a *Accounts) sendCodeFor(ctx context.Context, c Contact, purpose, kind, text string, by op.By) (CodeSent, error) {
 	code, err := newCode()
 	if err != nil {
 		return CodeSent{}, err
 	}
 	hash, now := a.codeHash(purpose, c.Address, code), a.clock()
+	out, answered := CodeSent{To: c.Address, Channel: c.Channel(), ExpiresAt: now.Add(codeLife)}, false
 	err = a.change(ctx, func(t *db.ControlTx) error {
-		if err := a.count(ctx, t, "codes from", network(ip), a.limits.CodesPerIP, now); err != nil {
+		var kept CodeSent
+		if kept, answered, err = op.AnsweredControl[CodeSent](ctx, t, by); err != nil || answered {
+			if answered {
+				out = kept
+			}
+			return err
+		}
+		if err := a.count(ctx, t, "codes from", network(by.Caller.IP), a.limits.CodesPerIP, now); err != nil {
 			return err
 		}
 		if err := a.count(ctx, t, "codes to", c.Address, a.limits.CodesPerAddress, now); err != nil {
 			return err
 		}
-		_, err := t.Exec(ctx, putCode, c.Address, purpose, hash, now.Add(codeLife))
-		return err
+		if _, err := t.Exec(ctx, putCode, c.Address, purpose, hash, now.Add(codeLife)); err != nil {
+			return err
+		}
+		return op.KeepControl(ctx, t, by, out)
 	})
 	if err != nil {
 		return CodeSent{}, err
+	}
+	if answered {
+		return out, nil
 	}
 	m := Message{To: c.Address, Channel: c.Channel(), Kind: kind, Code: code, Text: fmt.Sprintf(text, code)}
 	if c.Kind == Phone { // the form by which phones offer to fill the code in, on this site only
@@ -95,7 +110,7 @@ func (a *Accounts) sendCodeFor(ctx context.Context, c Contact, purpose, kind, te
 	if err := a.send(ctx, m); err != nil {
 		return CodeSent{}, fault.Busy(30*time.Second, "We could not send the code. Try again in a moment.").With("not-sent").Because(err)
 	}
-	return CodeSent{To: c.Address, Channel: c.Channel(), ExpiresAt: now.Add(codeLife)}, nil
+	return out, nil
 }
 
 func newCode() (string, error) {

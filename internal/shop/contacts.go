@@ -98,7 +98,7 @@ func (a *Accounts) addContact(ctx context.Context, in ContactRequest) (CodeSent,
 		return CodeSent{}, err
 	}
 	return a.sendCodeFor(ctx, c, forContact(in.Caller.Account), "contact-code",
-		"%s is the code to add this contact to an account, which can then be signed in to with it. It is good for 5 minutes. If you did not ask for it, tell it to nobody.", in.Caller.IP)
+		"%s is the code to add this contact to an account, which can then be signed in to with it. It is good for 5 minutes. If you did not ask for it, tell it to nobody.", in.By)
 }
 
 func (a *Accounts) confirmContact(ctx context.Context, in ContactProof) (Person, error) {
@@ -111,7 +111,11 @@ func (a *Accounts) confirmContact(ctx context.Context, in ContactProof) (Person,
 	var before, p Person
 	var right, added, others bool
 	err = a.change(ctx, func(t *db.ControlTx) (err error) {
-		added, others = false, false
+		added, others, right = false, false, false
+		if kept, answered, err := op.AnsweredControl[Person](ctx, t, in.By); err != nil || answered {
+			p, right = kept, answered
+			return err
+		}
 		if err := a.count(ctx, t, "tries from", network(in.Caller.IP), a.limits.TriesPerIP, now); err != nil {
 			return err
 		}
@@ -137,8 +141,10 @@ func (a *Accounts) confirmContact(ctx context.Context, in ContactProof) (Person,
 			}
 			added = true
 		}
-		p, err = a.person(ctx, t, account)
-		return err
+		if p, err = a.person(ctx, t, account); err != nil {
+			return err
+		}
+		return op.KeepControl(ctx, t, in.By, p)
 	})
 	switch {
 	case err != nil:

@@ -171,23 +171,26 @@ func cleanName(name string) (string, error) {
 	return name, nil
 }
 
-func (a *Accounts) listShops(ctx context.Context, in Myself) (op.List[Mine], error) {
+func (a *Accounts) listShops(ctx context.Context, in MyList) (op.List[Mine], error) {
 	var rows []Mine
 	err := a.control.View(ctx, func(t *db.ControlTx) (err error) {
 		rows, err = db.ControlAll(ctx, t, shopsOf, func(m *Mine) []any { return []any{(*int64)(&m.ID), &m.Role, &m.CreatedAt} }, in.Caller.Account)
 		return err
 	})
-	out := op.List[Mine]{Items: []Mine{}}
 	if err != nil {
-		return out, fmt.Errorf("list shops: %w", err)
+		return op.List[Mine]{}, fmt.Errorf("list shops: %w", err)
 	}
-	for _, m := range rows {
+	out, err := op.Slice(rows, in.Page)
+	if err != nil {
+		return out, err
+	}
+	for i := range out.Items {
+		m := &out.Items[i]
 		room, err := a.fleet.ByID(ctx, m.ID)
 		if err != nil {
 			return out, err
 		}
 		m.Slug, m.URL, m.Name, m.Suspended = room.Slug(), a.url(room.Slug()), room.Name(), room.Suspended()
-		out.Items = append(out.Items, m)
 	}
 	return out, nil
 }

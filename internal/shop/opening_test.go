@@ -45,7 +45,7 @@ func TestANewShopSellsAtOnce(t *testing.T) {
 			!s.PricesIncludeTax || s.Timezone != "Europe/Berlin" || s.Locale != "de-DE" || s.Theme.Font != "system" {
 			t.Errorf("settings: %+v", s)
 		}
-		if mine, err := p.Shops.Do(ctx, by, shop.Myself{}); err != nil || len(mine.Items) != 1 || mine.Items[0].Slug != "ravis-store" || mine.Items[0].Role != shop.Owner {
+		if mine, err := p.Shops.Do(ctx, by, shop.MyList{}); err != nil || len(mine.Items) != 1 || mine.Items[0].Slug != "ravis-store" || mine.Items[0].Role != shop.Owner {
 			t.Errorf("my shops: %+v, %v", mine, err)
 		}
 
@@ -104,7 +104,7 @@ func TestAHundredShopsOfOneName(t *testing.T) {
 			}
 			seen[s] = true
 		}
-		mine, err := p.Shops.Do(t.Context(), by, shop.Myself{})
+		mine, err := p.Shops.Do(t.Context(), by, shop.MyList{Page: op.Page{Limit: 250}})
 		if n, _ := p.fleet.Count(t.Context()); err != nil || len(mine.Items) != 100 || n != 100 {
 			t.Errorf("%d shops are mine, of %d; %v", len(mine.Items), n, err)
 		}

@@ -243,15 +243,18 @@ func (a *Accounts) end(ctx context.Context, q *db.ControlSQL, args ...any) (n in
 	return n, nil
 }
 
-func (a *Accounts) listSessions(ctx context.Context, in Myself) (op.List[Device], error) {
+func (a *Accounts) listSessions(ctx context.Context, in MyList) (op.List[Device], error) {
 	var rows []Session
 	err := a.control.View(ctx, func(t *db.ControlTx) (err error) {
 		rows, err = db.ControlAll(ctx, t, sessionsOf, scanSession, in.Caller.Account, a.clock().Add(-sessionLife))
 		return err
 	})
-	out := op.List[Device]{Items: make([]Device, len(rows))}
-	for i, s := range rows {
-		out.Items[i] = Device{s.ID, s.Agent, s.IP, s.Created, s.Seen, s.ID.String() == in.Caller.Session}
+	if err != nil {
+		return op.List[Device]{}, err
 	}
-	return out, err
+	all := make([]Device, len(rows))
+	for i, s := range rows {
+		all[i] = Device{s.ID, s.Agent, s.IP, s.Created, s.Seen, s.ID.String() == in.Caller.Session}
+	}
+	return op.Slice(all, in.Page)
 }

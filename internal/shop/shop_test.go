@@ -312,7 +312,7 @@ func TestSessions(t *testing.T) {
 		tablet, byTablet := p.enter(ravi)
 		stranger, byStranger := p.enter(other)
 
-		list, err := p.Sessions.Do(ctx, byPhone, shop.Myself{})
+		list, err := p.Sessions.Do(ctx, byPhone, shop.MyList{})
 		if err != nil || len(list.Items) != 2 || list.Items[0].Current == list.Items[1].Current || list.Items[0].Agent != "test" {
 			t.Errorf("sessions: %+v, %v", list, err)
 		}

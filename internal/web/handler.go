@@ -7,7 +7,9 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/a-h/templ"
 
@@ -79,10 +81,16 @@ func Render(w http.ResponseWriter, r *http.Request, status int, page templ.Compo
 	return nil
 }
 
+// Local reports whether a path stays on this host, as browsers read it: they
+// take a backslash for a slash, and leave out tabs and line breaks.
+func Local(path string) bool {
+	return strings.HasPrefix(path, "/") && !strings.HasPrefix(path, "//") && !strings.Contains(path, "\\") && !strings.ContainsFunc(path, unicode.IsControl)
+}
+
 // Back sends the browser to a page of this host after a form was taken, so
 // that reloading does not send the form again.
 func Back(w http.ResponseWriter, r *http.Request, path string) error {
-	if len(path) == 0 || path[0] != '/' || len(path) > 1 && (path[1] == '/' || path[1] == '\\') {
+	if !Local(path) {
 		path = "/"
 	}
 	http.Redirect(w, r, path, http.StatusSeeOther)
@@ -134,7 +142,16 @@ func Safe(next http.Handler, https bool, maxBody int64, larger func(*http.Reques
 				p.Write(w)
 				return
 			}
+			// The bound is put on a copy: the server must find its own body in
+			// its own request, to see that some of it was not read. Else it takes
+			// the rest for the connection's next request.
+			r = r.WithContext(r.Context())
 			r.Body = http.MaxBytesReader(w, r.Body, n)
+			defer func() {
+				if r.MultipartForm != nil {
+					_ = r.MultipartForm.RemoveAll() // as the server does with its own
+				}
+			}()
 		}
 		checked.ServeHTTP(w, r)
 	})

@@ -70,7 +70,7 @@ func (s *server) signIn(w http.ResponseWriter, r *http.Request) error {
 
 // local is a path of this host; anything else is nothing.
 func local(path string) string {
-	if len(path) < 1 || path[0] != '/' || strings.HasPrefix(path, "//") || strings.ContainsAny(path, "\\\r\n") {
+	if !web.Local(path) {
 		return ""
 	}
 	return path
@@ -293,7 +293,7 @@ func (s *server) myShops(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	mine, err := s.Accounts.Shops.Do(r.Context(), by, shop.Myself{})
+	mine, err := s.Accounts.Shops.Do(r.Context(), by, shop.MyList{Page: op.Page{Limit: 250}})
 	if err != nil {
 		return err
 	}

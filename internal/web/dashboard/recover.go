@@ -50,7 +50,7 @@ func (s *server) recover(w http.ResponseWriter, r *http.Request) error {
 // onlyHere signs out every other device of who has just come back.
 func (s *server) onlyHere(r *http.Request, in shop.SignedIn) error {
 	by := op.Caller{Account: in.Account, Session: in.Session.String(), IP: s.Door.IP(r)}
-	devices, err := s.Accounts.Sessions.Do(r.Context(), by, shop.Myself{})
+	devices, err := s.Accounts.Sessions.Do(r.Context(), by, shop.MyList{Page: op.Page{Limit: 250}})
 	if err != nil {
 		return err
 	}

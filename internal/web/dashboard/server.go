@@ -268,7 +268,7 @@ func (d *desk) around(title, section string) (Frame, shop.Settings, error) {
 	if d.room.Suspended() {
 		f.Suspended = "The operator has closed this shop. Shoppers cannot see it."
 	}
-	mine, err := d.Accounts.Shops.Do(d.ctx(), d.by, shop.Myself{})
+	mine, err := d.Accounts.Shops.Do(d.ctx(), d.by, shop.MyList{Page: op.Page{Limit: 250}})
 	if err != nil {
 		return f, s, err
 	}

@@ -349,7 +349,7 @@ func (d *desk) showAccount(status int, typedSecond string, awaiting bool, proble
 			v.Second = strings.TrimPrefix(v.Second+", "+shown, ", ")
 		}
 	}
-	devices, err := d.Accounts.Sessions.Do(d.ctx(), d.by, shop.Myself{})
+	devices, err := d.Accounts.Sessions.Do(d.ctx(), d.by, shop.MyList{Page: op.Page{Limit: 250}})
 	if err != nil {
 		return err
 	}

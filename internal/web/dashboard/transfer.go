@@ -25,7 +25,7 @@ func (d *desk) showImportStart(status int, problems Problems) error {
 	if err != nil {
 		return err
 	}
-	list, err := catalog.ListImports.Do(d.ctx(), d.room, d.by, op.Empty{})
+	list, err := catalog.ListImports.Do(d.ctx(), d.room, d.by, op.Page{})
 	if err != nil {
 		return err
 	}
