@@ -19,7 +19,7 @@ import (
 )
 
 // newImporter makes one that has no network.
-func newImporter(t *testing.T, f *fleet.Fleet, dir string) *catalog.Importer {
+func newImporter(t testing.TB, f *fleet.Fleet, dir string) *catalog.Importer {
 	t.Helper()
 	m, err := catalog.NewImporter(catalog.ImporterConfig{
 		Rooms: f.ByID, Across: f.Across, Dir: dir, Log: slog.New(slog.DiscardHandler),
