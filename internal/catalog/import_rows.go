@@ -430,5 +430,13 @@ func same(g *merging, old *Product) bool {
 	}
 	now.Options = slices.Clone(now.Options)
 	completeOptions(&now)
+	if !slices.Equal(sortedTags(now.Tags), sortedTags(old.Tags)) { // they have no order of their own
+		return false
+	}
+	now.Tags = old.Tags
 	return reflect.DeepEqual(now, *old)
+}
+
+func sortedTags(tags []string) []string {
+	return slices.SortedFunc(slices.Values(tags), func(a, b string) int { return strings.Compare(strings.ToLower(a), strings.ToLower(b)) })
 }

@@ -153,9 +153,21 @@ func samples(t *testing.T) [][]byte {
 	if len(out) == 0 && os.Getenv("CI") == "true" {
 		t.Fatalf("the real exports are missing: %s", dir)
 	}
-	own, err := filepath.Glob("shopify/testdata/*.csv")
-	if err != nil || len(own) == 0 {
+	return out
+}
+
+// fixtures are our own small files, in both generations.
+func fixtures(t *testing.T) (out [][]byte) {
+	names, err := filepath.Glob("shopify/testdata/*.csv")
+	if err != nil || len(names) == 0 {
 		t.Fatalf("no fixtures: %v", err)
+	}
+	for _, name := range names {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, b)
 	}
 	return out
 }
@@ -177,6 +189,16 @@ func TestRealExportsComeInAndGoOut(t *testing.T) {
 		}
 		if len(samples(t)) == 0 {
 			return
+		}
+		// Of all of them, one product's stock is tracked.
+		rows, err := catalog.ListVariants.Do(t.Context(), room, by, catalog.VariantsIn{Page: op.Page{Limit: 250}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, v := range rows.Items {
+			if want := v.Title == "Biodegradable cardboard pots"; v.Tracked != want || want && v.Available != 8 {
+				t.Errorf("%+v", v)
+			}
 		}
 		var first, second bytes.Buffer
 		if err := m.Export(t.Context(), room, &first); err != nil {
