@@ -78,19 +78,13 @@ func (m *Importer) workShop(ctx context.Context, s id.Shop, failed int) (further
 	r := importRun{Importer: m, room: room, storedImport: imp, origin: m.ShopURL(room.Slug())}
 	err = r.run(ctx)
 	further = r.next > began
-	f := fault.Of(err)
-	switch {
-	case ctx.Err() != nil:
+	if ctx.Err() != nil {
 		return further, ctx.Err()
-	case err == nil:
-	case f != nil && f.Kind != fault.KindBusy:
-		r.Failure = f.Message
-	case f == nil && !further && failed+1 >= giveUpAfter:
-		r.Failure = "Something went wrong on our side. What was imported so far is there; import the file again to go on."
-	default:
-		return further, fmt.Errorf("import %v: %w", imp.ID, err)
 	}
 	if err != nil {
+		if r.Failure = lasting(err, further, failed); r.Failure == "" {
+			return further, fmt.Errorf("import %v: %w", imp.ID, err)
+		}
 		m.Log.Error("an import failed", "shop", s, "import", imp.ID, "err", err)
 		if err := r.move(ctx, ImportFailed, nil); err != nil {
 			return further, err
@@ -100,6 +94,20 @@ func (m *Importer) workShop(ctx context.Context, s id.Shop, failed int) (further
 		m.discard(file)
 	}
 	return true, nil
+}
+
+// lasting says why an import has failed for good, in words for the merchant;
+// nothing if it is to be tried again. Busy always passes; what is wrong with
+// the file never does; what is wrong with us is given some time.
+func lasting(err error, further bool, failed int) string {
+	f := fault.Of(err)
+	switch {
+	case f != nil && f.Kind != fault.KindBusy:
+		return f.Message
+	case f == nil && !further && failed+1 >= giveUpAfter:
+		return "Something went wrong on our side. What was imported so far is there; import the file again to go on."
+	}
+	return ""
 }
 
 // importRun is an import under way.

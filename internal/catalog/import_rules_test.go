@@ -51,6 +51,28 @@ func TestDropKeepsWhatARowMayName(t *testing.T) {
 	}
 }
 
+func TestWhatFailsAnImport(t *testing.T) {
+	busy, ours := fmt.Errorf("import: %w", fault.Busy(time.Second, "Moving.")), errors.New("the disk is full")
+	for _, c := range []struct {
+		what    string
+		err     error
+		further bool
+		failed  int
+		lasts   bool
+	}{
+		{"busy", busy, false, 0, false},
+		{"busy for long", busy, false, 1000, false},
+		{"the file", fmt.Errorf("open: %w", fault.NotFound("The file is gone.")), true, 0, true},
+		{"ours, at first", ours, false, 0, false},
+		{"ours, in between progress", ours, true, 1000, false},
+		{"ours, again and again", ours, false, giveUpAfter - 1, true},
+	} {
+		if why := lasting(c.err, c.further, c.failed); (why != "") != c.lasts {
+			t.Errorf("%s: %q", c.what, why)
+		}
+	}
+}
+
 // The shop with the fewest pieces under way is served next, none beyond its
 // share, and none before its rest is over.
 func TestWhoIsServedNext(t *testing.T) {
