@@ -86,6 +86,7 @@ var across = map[string]string{
 	"stock.Expired":        "holds that have run out",
 	"order.OldCarts":       "carts that nobody came back to",
 	"catalog.unfinished":   "imports that an earlier run left",
+	"catalog.withFiles":    "uploaded files that some import still needs: others are swept away",
 	"catalog.shopsWaiting": "images whose time to be fetched has come",
 	"event.parkedByShop":   "how many events wait for somebody to look, by shop",
 }

@@ -53,6 +53,7 @@ func AddTransfer(g *op.Registry, m *catalog.Importer) {
 			}
 			return answer(w, http.StatusAccepted, out)
 		})
+	g.Add(m.Operations()...)
 	for _, method := range []string{"GET", "POST"} {
 		i := op.Info{Name: "catalog.export", Method: method, Path: "/exports", Summary: "Export the catalogue as a Shopify product CSV", Role: op.Merchant, Kind: "read"}
 		if method == "POST" {

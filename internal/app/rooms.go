@@ -98,10 +98,8 @@ func (a *App) openImporter() (err error) {
 			return a.pictures.Add(ctx, shop, b)
 		},
 		Lasting: fetch.Permanent,
-		ImageURL: func(slug string, shop id.Shop, m media.Image) string {
-			return a.cfg.ShopURL(slug) + media.URL(shop, m.Hash, media.Nearest(m.Width, media.Largest))
-		},
-		Log: a.log,
+		ShopURL: a.cfg.ShopURL,
+		Log:     a.log,
 	})
 	return err
 }

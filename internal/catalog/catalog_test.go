@@ -20,7 +20,10 @@ import (
 	"haat/internal/stock"
 )
 
-func TestMain(m *testing.M) { fleettest.Main(m) }
+func TestMain(m *testing.M) {
+	importUntilKilled() // in a child of TestKilledWhileImporting, does not return
+	fleettest.Main(m)
+}
 
 var schemas = []*db.SchemaSet{event.Schema, op.Schema, shop.Schema, stock.Schema, media.Schema, catalog.Schema}
 

@@ -31,6 +31,14 @@ func Sanitise(html string) string { return strings.TrimSpace(rich.Sanitize(html)
 // JSON pointer. It sanitises the description, which is work for outside a
 // transaction.
 func (p *Product) Check() error {
+	if len(p.DescriptionHTML) <= maxDescription {
+		p.DescriptionHTML = Sanitise(p.DescriptionHTML)
+	}
+	return p.check()
+}
+
+// check is Check of a product whose description is sanitised.
+func (p *Product) check() error {
 	p.Title, p.Handle, p.Vendor, p.Type = tidy(p.Title), strings.ToLower(tidy(p.Handle)), tidy(p.Vendor), tidy(p.Type)
 	if p.Title == "" {
 		return fault.Invalid("/title", "Give the product a title.")
@@ -46,7 +54,6 @@ func (p *Product) Check() error {
 	if len(p.DescriptionHTML) > maxDescription {
 		return fault.TooLarge("/description", "The description is longer than %d kB.", maxDescription>>10)
 	}
-	p.DescriptionHTML = Sanitise(p.DescriptionHTML)
 	switch p.Status {
 	case "":
 		p.Status = Active

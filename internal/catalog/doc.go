@@ -15,10 +15,11 @@
 // What a storefront shows is read by one statement a page: [ProductPage],
 // [CollectionPage], [HomePage]. They read the stock's tables beside ours.
 //
-// [StartImport] takes a file in, an [Importer] works through it a few products
-// a transaction and fetches the pictures afterwards; both go on where they
-// stood after a crash. [Export] writes the whole catalogue as a file that can
-// be taken in again.
+// An [Importer] takes files in and works through them, a few products a
+// transaction, and fetches the pictures beside that; both go on where they
+// stood after a crash. What a file says is merged into what there is: a column
+// that is absent leaves alone, a blank one overwrites. [Importer.Export] writes
+// the whole catalogue as a file that can be taken in again.
 //
 // Amounts are minor units of the shop's currency. Another shop's ids are not
 // found. Rich descriptions are sanitised when they are written: what is

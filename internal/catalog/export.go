@@ -9,6 +9,7 @@ import (
 	"haat/internal/db"
 	"haat/internal/fleet"
 	"haat/internal/id"
+	"haat/internal/media"
 	"haat/internal/shop"
 	"haat/internal/stock"
 )
@@ -103,7 +104,7 @@ func (m *Importer) draft(ctx context.Context, r db.Reader, room *fleet.Room, p *
 	for i, img := range p.Images {
 		u := img.Source
 		if u == "" && img.Hash != "" {
-			u = m.ImageURL(room.Slug(), room.Shop(), img.Image)
+			u = m.ShopURL(room.Slug()) + media.URL(room.Shop(), img.Hash, media.Nearest(img.Width, media.Largest))
 		}
 		if u == "" {
 			continue

@@ -3,8 +3,7 @@ package catalog
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
-	"time"
+	"fmt"
 
 	"haat/internal/db"
 	"haat/internal/fault"
@@ -16,97 +15,136 @@ import (
 const imageAttempts = 5
 
 var (
-	queueImage = db.Q(`
-		INSERT INTO catalog_import_image (shop, product, url, import, position, alt, state, attempts, next_at, error)
-		VALUES ($1, $2, $3, $4, 0, $5, 'queued', 0, $6, '')
-		ON CONFLICT (shop, product, url) DO UPDATE SET import = excluded.import, state = 'queued', attempts = 0, next_at = excluded.next_at, error = ''`)
-	dueImages    = db.Q(`SELECT product, url, attempts FROM catalog_import_image WHERE shop = $1 AND state = 'queued' AND next_at <= $2 ORDER BY next_at LIMIT 20`)
-	setImage     = db.Q(`UPDATE catalog_import_image SET state = $4, attempts = $5, next_at = $6, error = $7 WHERE shop = $1 AND product = $2 AND url = $3`)
+	dueImages  = db.Q(`SELECT product, url, attempts FROM catalog_import_image WHERE shop = $1 AND state = 'queued' AND next_at <= $2 ORDER BY next_at, product, url LIMIT 12`)
+	stillDue   = db.Q(`SELECT product, url, attempts FROM catalog_import_image WHERE shop = $1 AND product = $2 AND url = $3 AND state = 'queued' AND next_at <= $4`)
+	laterImage = db.Q(`UPDATE catalog_import_image SET attempts = $4, next_at = $5, error = $6 WHERE shop = $1 AND product = $2 AND url = $3`)
+	dropImage  = db.Q(`DELETE FROM catalog_import_image WHERE shop = $1 AND product = $2 AND url = $3`)
+	// Every import that waits for the picture is told how it went.
+	settleImage = db.Q(`UPDATE catalog_import_want SET state = $4, error = $5 WHERE shop = $1 AND product = $2 AND url = $3 AND state = 'queued'`)
+
 	shopsWaiting = db.Across(`SELECT shop, COUNT(*) FROM catalog_import_image WHERE state = 'queued' AND next_at <= $1 GROUP BY shop`)
 )
 
+type dueKey struct {
+	shop    id.Shop
+	product id.Product
+	url     string
+}
+
 type dueImage struct {
-	product  id.Product
-	url      string
+	dueKey
 	attempts int
 }
 
-// fetchDue fetches the images whose time has come, two at once.
-func (m *Importer) fetchDue(ctx context.Context) error {
-	shops, err := m.Across(ctx, shopsWaiting, time.Now())
+func (m *Importer) waitingImages(ctx context.Context) ([]db.Count, error) {
+	return m.Across(ctx, shopsWaiting, m.Now())
+}
+
+// workImage fetches one image of a shop that is due and that nobody fetches
+// yet.
+func (m *Importer) workImage(ctx context.Context, s id.Shop, _ int) (bool, error) {
+	room, err := m.Rooms(ctx, s)
 	if err != nil {
+		return false, err
+	}
+	due, err := readDue(ctx, room, dueImages, m.Now())
+	if err != nil {
+		return false, err
+	}
+	for _, d := range due {
+		if !m.fly(d.dueKey) {
+			continue
+		}
+		defer m.land(d.dueKey)
+		// Somebody may have fetched it after we read the list.
+		now, err := readDue(ctx, room, stillDue, d.product, d.url, m.Now())
+		if err != nil || len(now) == 0 {
+			return false, err
+		}
+		return true, m.fetchOne(ctx, room, now[0])
+	}
+	return false, errIdle
+}
+
+func readDue(ctx context.Context, room *fleet.Room, q *db.SQL, args ...any) (due []dueImage, err error) {
+	err = room.View(ctx, fleet.Newest, func(r db.Reader) (err error) {
+		due, err = db.All(ctx, r, q, func(d *dueImage) []any { return []any{&d.product, &d.url, &d.attempts} }, args...)
 		return err
+	})
+	for i := range due {
+		due[i].shop = room.Shop()
 	}
-	for _, c := range shops {
-		room, err := m.Rooms(ctx, c.Shop)
-		if err != nil {
-			return err
-		}
-		var due []dueImage
-		err = room.View(ctx, fleet.Newest, func(r db.Reader) (err error) {
-			due, err = db.All(ctx, r, dueImages, func(d *dueImage) []any { return []any{&d.product, &d.url, &d.attempts} }, time.Now())
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		slots, failed := make(chan struct{}, 2), make(chan error, len(due))
-		for _, d := range due {
-			slots <- struct{}{}
-			go func() {
-				failed <- m.fetchOne(ctx, room, d)
-				<-slots
-			}()
-		}
-		for range due {
-			err = errors.Join(err, <-failed)
-		}
-		if err != nil {
-			return err
-		}
-		if len(due) > 0 {
-			m.nudge() // there may be more
-		}
+	return due, err
+}
+
+// fly marks an image as being fetched; false if it is already.
+func (m *Importer) fly(k dueKey) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.flying[k] {
+		return false
 	}
-	return nil
+	m.flying[k] = true
+	return true
+}
+
+func (m *Importer) land(k dueKey) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.flying, k)
+}
+
+// fetch is Fetch, outliving a picture that makes a decoder panic.
+func (m *Importer) fetch(ctx context.Context, d dueImage) (img media.Image, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic over a picture: %v", p)
+			m.Log.Error("a picture made us panic", "shop", d.shop, "url", d.url, "panic", p)
+		}
+	}()
+	return m.Fetch(ctx, d.shop, d.url)
 }
 
 // fetchOne brings one image and puts it where the product waits for it.
 func (m *Importer) fetchOne(ctx context.Context, room *fleet.Room, d dueImage) error {
-	img, err := m.Fetch(ctx, room.Shop(), d.url)
+	img, err := m.fetch(ctx, d)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	d.attempts++
-	state, why, next := "done", "", time.Now()
+	f := fault.Of(err)
+	state, why, next := "done", "", m.Now()
 	switch {
 	case err == nil:
-	case d.attempts >= imageAttempts || m.Lasting(err) || fault.Of(err) != nil && !fault.Is(err, fault.KindBusy):
+	case d.attempts >= imageAttempts || m.Lasting(err) || f != nil && f.Kind != fault.KindBusy:
 		state, why = "failed", err.Error()
-		if f := fault.Of(err); f != nil {
+		if f != nil {
 			why = f.Message
 		}
-	default: // 10 s, 1 min, 6 min, 36 min, each give or take a third
-		state, why = "queued", err.Error()
-		pause := 10 * time.Second
-		for range d.attempts - 1 {
-			pause *= 6
-		}
-		next = next.Add(pause*2/3 + rand.N(pause*2/3))
+	default:
+		state, why, next = "queued", err.Error(), next.Add(m.ImagePause(d.attempts))
 	}
 	_, err = room.Change(ctx, func(tx *db.Tx) error {
+		if state == "queued" {
+			_, err := tx.Exec(ctx, laterImage, d.product, d.url, d.attempts, next, why)
+			return err
+		}
 		if state == "done" {
-			if err := attach(ctx, tx, d, img); errors.Is(err, errGone) {
-				state = "done"
-			} else if err != nil {
+			if err := attach(ctx, tx, d, img); err != nil && !errors.Is(err, errGone) {
 				return err
 			}
 		}
-		_, err := tx.Exec(ctx, setImage, d.product, d.url, state, d.attempts, next, why)
+		if _, err := tx.Exec(ctx, dropImage, d.product, d.url); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, settleImage, d.product, d.url, state, why)
 		return err
 	})
 	return err
 }
+
+// errGone says that the product no longer wants an image.
+var errGone = errors.New("the product no longer wants this image")
 
 func attach(ctx context.Context, tx *db.Tx, d dueImage, img media.Image) error {
 	p, err := Read(ctx, tx, d.product)
@@ -122,9 +160,8 @@ func attach(ctx context.Context, tx *db.Tx, d dueImage, img media.Image) error {
 	wanted := false
 	for i := range p.Images {
 		if p.Images[i].Source == d.url {
-			alt := p.Images[i].Alt
+			img.Alt = p.Images[i].Alt
 			p.Images[i].Image, wanted = img, true
-			p.Images[i].Alt = alt
 		}
 	}
 	for i := range p.Variants {

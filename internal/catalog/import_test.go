@@ -12,41 +12,57 @@ import (
 	"time"
 
 	"haat/internal/catalog"
+	"haat/internal/db"
 	"haat/internal/fleet"
 	"haat/internal/id"
 	"haat/internal/media"
 	"haat/internal/op"
 )
 
-// newImporter makes one that has no network.
-func newImporter(t *testing.T, f *fleet.Fleet, dir string) *catalog.Importer {
+// newImporter makes one that has no network and does not wait.
+func newImporter(t testing.TB, f *fleet.Fleet, dir string, change ...func(*catalog.ImporterConfig)) *catalog.Importer {
 	t.Helper()
-	m, err := catalog.NewImporter(catalog.ImporterConfig{
+	c := catalog.ImporterConfig{
 		Rooms: f.ByID, Across: f.Across, Dir: dir, Log: slog.New(slog.DiscardHandler),
 		Fetch: func(context.Context, id.Shop, string) (media.Image, error) {
 			return media.Image{}, errors.New("no network")
 		},
-		Lasting:  func(error) bool { return true },
-		ImageURL: func(slug string, shop id.Shop, m media.Image) string { return "https://example.com/" + m.Hash },
-	})
+		Lasting:    func(error) bool { return true },
+		ShopURL:    shopURL,
+		ImagePause: func(int) time.Duration { return 0 },
+		ShopPause:  func(int) time.Duration { return 0 },
+	}
+	for _, fn := range change {
+		fn(&c)
+	}
+	m, err := catalog.NewImporter(c)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return m
 }
 
+func shopURL(slug string) string { return "http://" + slug + ".haat.test" }
+
 // importer works on imports.
-func importer(t *testing.T, f *fleet.Fleet) *catalog.Importer {
+func importer(t *testing.T, f *fleet.Fleet, change ...func(*catalog.ImporterConfig)) *catalog.Importer {
 	t.Helper()
-	m := newImporter(t, f, t.TempDir())
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	go func() { m.Work(ctx); close(done) }()
-	t.Cleanup(func() { cancel(); <-done; m.Close() })
+	m := newImporter(t, f, t.TempDir(), change...)
+	work(t, m)
 	return m
 }
 
-func runImport(t *testing.T, m *catalog.Importer, room *fleet.Room, by op.Caller, file []byte, dry bool) catalog.Import {
+// work has an importer work until the test ends, or stop is called.
+func work(t *testing.T, m *catalog.Importer) (stop func()) {
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { m.Work(ctx); close(done) }()
+	stop = func() { cancel(); <-done; m.Close() }
+	t.Cleanup(stop)
+	return stop
+}
+
+func begin(t *testing.T, m *catalog.Importer, room *fleet.Room, by op.Caller, file []byte, dry bool) id.Import {
 	t.Helper()
 	kept, err := m.Keep(bytes.NewReader(file))
 	if err != nil {
@@ -57,19 +73,66 @@ func runImport(t *testing.T, m *catalog.Importer, room *fleet.Room, by op.Caller
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	for ctx.Err() == nil {
-		got, err := catalog.ReadImport(ctx, room, begun.ID)
+	return begun.ID
+}
+
+// until waits for an import to be as asked.
+func until(t *testing.T, room *fleet.Room, imp id.Import, is func(catalog.Import) bool) catalog.Import {
+	t.Helper()
+	late := time.After(time.Minute)
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		got, err := catalog.ReadImport(t.Context(), room, imp)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got.Status == catalog.ImportDone || got.Status == catalog.ImportFailed {
+		if is(got) {
 			return got
 		}
+		select {
+		case <-late:
+			t.Fatalf("the import stands at %+v", got)
+		case <-tick.C:
+		}
 	}
-	t.Fatal("the import did not end")
-	return catalog.Import{}
+}
+
+func ended(i catalog.Import) bool {
+	return i.Status == catalog.ImportDone || i.Status == catalog.ImportFailed
+}
+
+func fetched(i catalog.Import) bool { return ended(i) && i.Images.Queued == 0 }
+
+func runImport(t *testing.T, m *catalog.Importer, room *fleet.Room, by op.Caller, file []byte, dry bool) catalog.Import {
+	t.Helper()
+	return until(t, room, begin(t, m, room, by, file, dry), ended)
+}
+
+func product(t *testing.T, room *fleet.Room, by op.Caller, handle string) catalog.Details {
+	t.Helper()
+	var pid id.Product
+	err := room.View(t.Context(), fleet.Newest, func(r db.Reader) (err error) {
+		pid, _, err = catalog.ByHandle(t.Context(), r, handle)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := catalog.GetProduct.Do(t.Context(), room, by, catalog.ProductIn{Product: pid.String()})
+	if err != nil {
+		t.Fatalf("%s: %v", handle, err)
+	}
+	return d
+}
+
+func export(t *testing.T, m *catalog.Importer, room *fleet.Room) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := m.Export(t.Context(), room, &b); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
 }
 
 // samples finds the real exports beside the clone; CI must have them.
@@ -90,9 +153,21 @@ func samples(t *testing.T) [][]byte {
 	if len(out) == 0 && os.Getenv("CI") == "true" {
 		t.Fatalf("the real exports are missing: %s", dir)
 	}
-	own, err := filepath.Glob("shopify/testdata/*.csv")
-	if err != nil || len(own) == 0 {
+	return out
+}
+
+// fixtures are our own small files, in both generations.
+func fixtures(t *testing.T) (out [][]byte) {
+	names, err := filepath.Glob("shopify/testdata/*.csv")
+	if err != nil || len(names) == 0 {
 		t.Fatalf("no fixtures: %v", err)
+	}
+	for _, name := range names {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, b)
 	}
 	return out
 }
@@ -114,6 +189,16 @@ func TestRealExportsComeInAndGoOut(t *testing.T) {
 		}
 		if len(samples(t)) == 0 {
 			return
+		}
+		// Of all of them, one product's stock is tracked.
+		rows, err := catalog.ListVariants.Do(t.Context(), room, by, catalog.VariantsIn{Page: op.Page{Limit: 250}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, v := range rows.Items {
+			if want := v.Title == "Biodegradable cardboard pots"; v.Tracked != want || want && v.Available != 8 {
+				t.Errorf("%+v", v)
+			}
 		}
 		var first, second bytes.Buffer
 		if err := m.Export(t.Context(), room, &first); err != nil {

@@ -42,6 +42,11 @@ func Create(ctx context.Context, tx *db.Tx, p *Product) error {
 	} else if taken {
 		return handleTaken(p.Handle)
 	}
+	return create(ctx, tx, p)
+}
+
+// create writes a new product whose handle is known to be free.
+func create(ctx context.Context, tx *db.Tx, p *Product) error {
 	p.ID = id.Product(id.New[struct{}]())
 	p.CreatedAt, p.UpdatedAt = tx.Now(), tx.Now()
 	return write(ctx, tx, p, nil)

@@ -13,7 +13,8 @@
 //     alone. A column that is there but blank sets the Opt to the blank value:
 //     overwrite. Blank means: text "", numbers 0 (compare-at and cost 0: none),
 //     not a gift card, not tracked, stop selling at zero, needs shipping, taxed,
-//     published, active. A row that ends before a column leaves it unset.
+//     published, active. A blank price is reported and leaves Price unset. A row
+//     that ends before a column leaves it unset.
 //   - Rows with one handle that follow each other are one product. When the
 //     handle comes back further down, those rows are a second Draft with
 //     Continued set, which has variants and images only: merge them into the
@@ -28,10 +29,13 @@
 //     it is an image row if it has an image URL; a first row with neither but
 //     with a SKU, barcode, cost, quantity or weight is a variant whose
 //     price is missing.
+//   - Where the file says nothing of a product's options (the columns are
+//     absent, or blank on its first row), several rows may each name a variant
+//     by its SKU: Variants without Options, which a caller finds by SKU.
 //   - Columns we have no field for (Google Shopping, metafields, unit prices,
 //     anything) are in Extra under their header, or under the Current name of
-//     that header where there is one. Blank values are left out: the columns in
-//     Reader.Extra that a Draft lacks are to be cleared.
+//     that header where there is one. Blank values are left out: those of its
+//     Columns that an Extra lacks are to be cleared.
 //   - Resuming: reading the same bytes gives the same Ordinals, so read again
 //     from the start and pass over those already done.
 //

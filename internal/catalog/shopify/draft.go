@@ -42,7 +42,8 @@ type Draft struct {
 	Variants []Variant     // empty if the file says nothing of variants
 	Images   []Image       // in the order of the rows, each URL once
 
-	Extra map[string]string // columns without a field, header to value, blanks left out; nil if none
+	Extra   map[string]string // columns without a field, header to value, blanks left out; nil if none
+	Columns []string          // those that the first row reaches: what Extra lacks of them is blank. Shared; not to be changed
 
 	Ordinal   int // counts the runs of rows from 0, skipped products included
 	FirstLine int // line of the file (from 1) on which the first row begins
@@ -56,7 +57,7 @@ type Variant struct {
 
 	SKU              Opt[string]
 	Barcode          Opt[string]
-	Price            Opt[int64] // minor units
+	Price            Opt[int64] // minor units; unset also if it is blank, since nothing is sold for nothing by accident
 	CompareAt        Opt[int64] // minor units; 0: none
 	Cost             Opt[int64] // minor units; 0: none
 	WeightGrams      Opt[int64]
@@ -68,7 +69,8 @@ type Variant struct {
 	TaxCode          Opt[string]
 	ImageURL         Opt[string]
 
-	Extra map[string]string // as Draft.Extra
+	Extra   map[string]string // as Draft.Extra
+	Columns []string          // as Draft.Columns, of this row
 }
 
 // Image is one picture of a product.
@@ -110,6 +112,7 @@ func (e RowError) Error() string {
 type Item struct {
 	Draft  *Draft // nil if it was skipped, or if the errors belong to no product
 	Errors []RowError
-	More   int // errors beyond the first 200
-	Rows   int // rows of the file that it took
+	Lost   bool // a whole product was skipped, for what Errors say
+	More   int  // errors beyond the first 200
+	Rows   int  // rows of the file that it took
 }

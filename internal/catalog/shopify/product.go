@@ -9,7 +9,7 @@ import (
 const (
 	maxErrors   = 200
 	maxVariants = 2048
-	maxImages   = 1000
+	maxImages   = 250
 	maxText     = 255 // characters of an option, SKU, barcode
 )
 
@@ -22,6 +22,7 @@ type product struct {
 	bad     bool // the first row is bad: the product is skipped
 	keys    map[string]int
 	urls    map[string]bool
+	crowded bool // it has more images than we take, which was said
 	errors  []RowError
 	more    int
 }
@@ -124,6 +125,7 @@ func (p *product) details(w row) {
 			set(&d.Extra, e.name, v)
 		}
 	}
+	d.Columns = r.reached(w)
 }
 
 func set(m *map[string]string, k, v string) {
@@ -167,9 +169,11 @@ func (p *product) readOptions(w row) {
 	if p.options == 0 && p.draft.Continued {
 		p.options = -1 // named where the handle stood first
 	}
-	p.draft.Options = Some(list)
-	if len(list) == 0 {
-		p.draft.Options.Value = nil
+	switch {
+	case len(list) > 0:
+		p.draft.Options = Some(list)
+	case first.Value != "" || v != "": // "Title" with "Default Title"
+		p.draft.Options = Some([]string(nil))
 	}
 }
 
@@ -258,8 +262,9 @@ func (p *product) variant(w row, first bool) {
 	v := Variant{Line: w.line}
 	amount := func(s string) (int64, error) { return parseAmount(s, r.currency) }
 	v.Price = value(p, w, fPrice, part, 0, amount)
-	if t := w.text(r, fPrice); t.Set && t.Value == "" {
-		p.report(w, fPrice, part, "The price is missing.")
+	if v.Price.Set && w.text(r, fPrice).Value == "" {
+		v.Price = Opt[int64]{}
+		p.report(w, fPrice, NoPart, "The price is missing. One that we have stays.")
 	}
 	v.CompareAt = value(p, w, fCompareAt, part, 0, amount)
 	v.Cost = value(p, w, fCost, part, 0, amount)
@@ -294,6 +299,7 @@ func (p *product) variant(w row, first bool) {
 			set(&v.Extra, e.name, s)
 		}
 	}
+	v.Columns = r.reached(w)
 	p.values(w, &v, part)
 	for _, e := range p.errors[min(before, len(p.errors)):] {
 		if e.Skipped == part {
@@ -304,8 +310,14 @@ func (p *product) variant(w row, first bool) {
 		return // whether what was cut off is grave is no longer known
 	}
 	key := strings.ToLower(strings.Join(v.Options, "\x00"))
+	bySKU := len(v.Options) == 0 && !p.draft.Options.Set && v.SKU.Value != ""
+	if bySKU {
+		key = "\x00" + v.SKU.Value
+	}
 	if line, dup := p.keys[key]; dup {
-		if len(v.Options) == 0 {
+		if bySKU {
+			p.report(w, fSKU, part, "The SKU “%s” is on line %d already.", clip(v.SKU.Value), line)
+		} else if len(v.Options) == 0 {
 			p.report(w, fValue1, part, "This product has no options, so it can have one variant only, and that is on line %d.", line)
 		} else {
 			p.report(w, fValue1, part, "The variant “%s” is on line %d already.", clip(strings.Join(v.Options, " / ")), line)
@@ -376,7 +388,10 @@ func (p *product) image(w row, src string) {
 		return
 	}
 	if len(p.draft.Images) == maxImages {
-		p.report(w, fImageURL, ImagePart, "A product can have up to %d images.", maxImages)
+		if !p.crowded {
+			p.report(w, fImageURL, ImagePart, "A product can have up to %d images: this one and those after it are left out.", maxImages)
+		}
+		p.crowded = true
 		return
 	}
 	if p.urls == nil {

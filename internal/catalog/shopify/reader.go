@@ -31,8 +31,9 @@ type Reader struct {
 	header   []string // as written, trimmed
 	col      [numFields]int
 	extra    []extraColumn
-	nameless []int // columns without a name
-	fourth   []int // columns of a fourth option and on
+	columns  []string // names of extra, and the tracker's; what a row of full length reaches
+	nameless []int    // columns without a name
+	fourth   []int    // columns of a fourth option and on
 	notices  []RowError
 
 	pending *row
@@ -128,7 +129,30 @@ func (r *Reader) readHeader(head row) error {
 			clip(strings.Join(r.header, ", ")))
 	}
 	r.rows.width = len(head.cells)
+	for _, e := range r.extra {
+		r.columns = append(r.columns, e.name)
+	}
+	if r.col[fTracker] >= 0 {
+		r.columns = append(r.columns, trackerColumn)
+	}
 	return nil
+}
+
+// reached gives the columns without a field that a row does not end before.
+func (r *Reader) reached(w row) []string {
+	if len(w.cells) >= r.rows.width {
+		return r.columns
+	}
+	var out []string
+	for _, e := range r.extra {
+		if e.at < len(w.cells) {
+			out = append(out, e.name)
+		}
+	}
+	if i := r.col[fTracker]; i >= 0 && i < len(w.cells) {
+		out = append(out, trackerColumn)
+	}
+	return out
 }
 
 // Generation tells which of the two headers the file has, going by the names
@@ -259,7 +283,7 @@ func (r *Reader) begin(w row, raw, handle, title string) (Item, bool) {
 func (r *Reader) finish() Item {
 	p := r.cur
 	r.cur = nil
-	it := Item{Errors: p.errors, More: p.more}
+	it := Item{Errors: p.errors, More: p.more, Lost: p.bad && !p.draft.Continued}
 	if !p.bad {
 		r.seen[maphash.String(r.seed, p.draft.Handle)] = struct{}{}
 		it.Draft = &p.draft
@@ -287,6 +311,7 @@ func CountRows(in io.Reader) (int, error) {
 		return 0, err
 	}
 	rows := newRows(text)
+	rows.csv.ReuseRecord = true
 	for n := -1; ; n++ {
 		w, err := rows.next()
 		var bad RowError

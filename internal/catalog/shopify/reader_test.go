@@ -75,6 +75,7 @@ func TestCurrentFixture(t *testing.T) {
 		CompareAt: Some[int64](159900), Cost: Some[int64](64000), WeightGrams: Some[int64](240), Tracked: Some(true), Quantity: Some[int64](-1),
 		Continue: Some(true), RequiresShipping: Some(true), Taxable: Some(true), TaxCode: Some("6204"), ImageURL: Some(""),
 		Extra: map[string]string{"Weight unit for display": "g", "Fulfillment service": "manual"}}
+	want.Columns = k.Columns
 	if !reflect.DeepEqual(k.Variants[3], want) {
 		t.Errorf("got  %+v\nwant %+v", k.Variants[3], want)
 	}
@@ -269,8 +270,10 @@ func TestRowErrors(t *testing.T) {
 		{"bad first row", "a,A,Size,S,,,-1,,,\na,,,M,,,10,,,\nb,B,,,,,5,,,\n", []string{"2 Variant Price product: below zero"}, 1, 1, 0},
 		{"decimal comma", "a,A,,,,,\"9,99\",,,\n", []string{"2 Variant Price product: comma"}, 0, 0, 0},
 		{"decimals", "a,A,,,,,9.999,,,\n", []string{"2 Variant Price product: more decimals"}, 0, 0, 0},
-		{"no price", "a,A,Size,S,,,,,,\n", []string{"2 Variant Price product: price is missing"}, 0, 0, 0},
-		{"no price but SKU", "a,A,,,,,,,,X1\n", []string{"2 Variant Price product: price is missing"}, 0, 0, 0},
+		{"no price", "a,A,Size,S,,,,,,\n", []string{"2 Variant Price : price is missing"}, 1, 1, 0},
+		{"no price but SKU", "a,A,,,,,,,,X1\n", []string{"2 Variant Price : price is missing"}, 1, 1, 0},
+		{"variants by SKU", "a,A,,,,,10,,,X1\na,,,,,,11,,,X2\na,,,,,,12,,,X1\na,,,,,,13,,,\na,,,,,,14,,,\n",
+			[]string{"4 Variant SKU variant: “X1” is on line 2", "6 Option1 Value variant: on line 5"}, 1, 3, 0},
 		{"title only", "a,A,,,,,,,,\n", nil, 1, 0, 0},
 		{"twice", "a,A,Size,S,,,10,,,\na,,,s,,,10,,,\n", []string{"3 Option1 Value variant: on line 2 already"}, 1, 1, 0},
 		{"twice without options", "a,A,Title,Default Title,,,10,,,\na,,,,,,11,,,\n", []string{"3 Option1 Value variant: no options"}, 1, 1, 0},
@@ -461,6 +464,55 @@ func TestRowsAddUp(t *testing.T) {
 		n, err := CountRows(strings.NewReader(text))
 		if err != nil || n != sum || n == 0 {
 			t.Errorf("%.60q: items have %d rows, the file %d (%v)", text, sum, n, err)
+		}
+	}
+}
+
+// What a row says nothing of is told apart from what it leaves blank.
+func TestColumnsReached(t *testing.T) {
+	drafts, errs := readAll(t, strings.NewReader("Handle,Title,Price,Fabric,Inventory tracker,Price / India\na,A,1,silk,shopify,\nb,B,1,\nc,C,1\n"))
+	if len(errs) > 0 || len(drafts) != 3 {
+		t.Fatal(drafts, errs)
+	}
+	for i, want := range [][]string{{"Fabric", "Price / India", trackerColumn}, {"Fabric"}, nil} {
+		if d := drafts[i]; !reflect.DeepEqual(d.Columns, want) || !reflect.DeepEqual(d.Variants[0].Columns, want) {
+			t.Errorf("%s: %v, %v", d.Handle, d.Columns, d.Variants[0].Columns)
+		}
+	}
+}
+
+func TestAProductWithManyImages(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("Handle,Title,Price,Image Src\n")
+	for i := range maxImages + 5 {
+		b.WriteString("a,A,")
+		if i == 0 {
+			b.WriteString("1")
+		}
+		b.WriteString(",https://x.example/" + strconv.Itoa(i) + ".jpg\n")
+	}
+	drafts, errs := readAll(t, strings.NewReader(b.String()))
+	if len(drafts) != 1 || len(drafts[0].Images) != maxImages || len(errs) != 1 || errs[0].Line != maxImages+2 || errs[0].Skipped != ImagePart {
+		t.Errorf("%d images, %v", len(drafts[0].Images), errs)
+	}
+}
+
+// Blank option columns do not say that a product has no options.
+func TestBlankOptionsAreNotSpokenOf(t *testing.T) {
+	drafts, errs := readAll(t, strings.NewReader("Handle,Title,Option1 Name,Option1 Value,SKU,Price\na,A,,,X,1\na,A,,,Y,2\nb,B,Title,Default Title,,3\nc,C,Title,,,4\n"))
+	if len(errs) > 0 || len(drafts) != 3 || len(drafts[0].Variants) != 2 || drafts[0].Options.Set || !drafts[1].Options.Set || !drafts[2].Options.Set {
+		t.Errorf("%+v, %v", drafts, errs)
+	}
+}
+
+func TestLostProducts(t *testing.T) {
+	r, err := NewReader(strings.NewReader("Handle,Title,Option1 Name,Option1 Value,Price\na,A,Size,S,x\na,,,M,y\nb,B,Size,S,1\nc,,,,2\nb,,,M,x\n"), Options{Currency: "INR"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []bool{true, false, true, false} { // the last is more of b, which was given
+		if it, err := r.Next(); err != nil || it.Lost != want || i != 1 && it.Draft != nil {
+			t.Errorf("%d: %+v, %v", i, it, err)
 		}
 	}
 }

@@ -14,6 +14,7 @@ const (
 	maxRow     = 1 << 20   // bytes of one row
 	maxField   = 512 << 10 // bytes of one value
 	maxColumns = 1000
+	maxMarks   = 100_000 // commas of one row, those within values too: each may cost many times its byte
 )
 
 // row is one record of the file.
@@ -41,11 +42,12 @@ type rows struct {
 }
 
 func newRows(text *bufio.Reader) *rows {
-	s := &rows{limit: &limiter{r: text, left: maxRow}}
+	s := &rows{limit: &limiter{r: text, left: maxRow, marks: maxMarks}}
 	s.csv = csv.NewReader(s.limit)
 	s.csv.FieldsPerRecord = -1
 	sample, _ := text.Peek(sampleSize)
 	s.csv.Comma = delimiter(sample)
+	s.limit.mark[0] = byte(s.csv.Comma)
 	return s
 }
 
@@ -72,7 +74,7 @@ func delimiter(sample []byte) rune {
 func (s *rows) next() (row, error) {
 	for {
 		cells, err := s.csv.Read()
-		s.limit.left = maxRow
+		s.limit.left, s.limit.marks = maxRow, maxMarks
 		var bad *csv.ParseError
 		switch {
 		case err == io.EOF:
@@ -84,7 +86,7 @@ func (s *rows) next() (row, error) {
 		case errors.Is(err, errLong):
 			s.broken = true
 			return row{}, RowError{Line: s.limit.start, Skipped: RowPart,
-				Message: "This row is longer than 1 MB; a closing quotation mark is probably missing."}
+				Message: "This row is longer than 1 MB, or has too many commas; a closing quotation mark is probably missing."}
 		case err != nil:
 			return row{}, fmt.Errorf("reading the file: %w", err)
 		}
@@ -114,19 +116,21 @@ func (s *rows) next() (row, error) {
 
 var errLong = errors.New("row too long")
 
-// limiter gives at most left bytes, then errLong, and then goes on after the
+// limiter gives at most left bytes and marks, then errLong, and then goes on after the
 // end of the line it stopped in. What the csv reader reads ahead counts too,
 // which is little beside maxRow.
 type limiter struct {
 	r     *bufio.Reader
 	left  int
-	start int // line of the record being read, for the message
+	marks int     // so many more of mark, likewise
+	mark  [1]byte // what stands between values
+	start int     // line of the record being read, for the message
 	skip  bool
 }
 
 func (l *limiter) Read(p []byte) (int, error) {
-	if l.left <= 0 {
-		l.left, l.skip = maxRow, true
+	if l.left <= 0 || l.marks <= 0 {
+		l.left, l.marks, l.skip = maxRow, maxMarks, true
 		return 0, errLong
 	}
 	for l.skip {
@@ -141,5 +145,6 @@ func (l *limiter) Read(p []byte) (int, error) {
 	}
 	n, err := l.r.Read(p[:min(len(p), l.left)])
 	l.left -= n
+	l.marks -= bytes.Count(p[:n], l.mark[:])
 	return n, err
 }

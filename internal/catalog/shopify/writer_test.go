@@ -37,11 +37,11 @@ func write(t interface{ Fatal(...any) }, drafts []Draft) []byte {
 func bare(drafts []Draft) []Draft {
 	out := make([]Draft, len(drafts))
 	for i, d := range drafts {
-		d.Ordinal, d.FirstLine, d.LastLine = 0, 0, 0
+		d.Ordinal, d.FirstLine, d.LastLine, d.Columns = 0, 0, 0, nil
 		d.Category.Set, d.Options.Set = true, true
 		vs, is := append([]Variant(nil), d.Variants...), append([]Image(nil), d.Images...)
 		for j := range vs {
-			vs[j].Line = 0
+			vs[j].Line, vs[j].Columns = 0, nil
 			vs[j].Cost.Set, vs[j].TaxCode.Set = true, true
 			for _, b := range []*Opt[string]{&vs[j].SKU, &vs[j].ImageURL, &vs[j].Barcode} {
 				b.Set = true
@@ -160,9 +160,9 @@ func TestWriteThenRead(t *testing.T) {
 			if got.Ordinal != i {
 				t.Fatalf("ordinal %d", got.Ordinal)
 			}
-			got.Ordinal, got.FirstLine, got.LastLine = 0, 0, 0
+			got.Ordinal, got.FirstLine, got.LastLine, got.Columns = 0, 0, 0, nil
 			for j := range got.Variants {
-				got.Variants[j].Line = 0
+				got.Variants[j].Line, got.Variants[j].Columns = 0, nil
 			}
 			for j := range got.Images {
 				got.Images[j].Line = 0

@@ -265,7 +265,7 @@ func collection(f Frame, kind string) Collection {
 func importRun(f Frame, status string, dry bool) Import {
 	v := Import{
 		Frame: f, URL: "#", File: "products_export_2026-11-20 (final) (2).csv", Status: status, DryRun: dry, At: present, Rows: 8240, Done: 5120,
-		Remains: "about 20 s left", Speed: "180 rows a second", LiveURL: "#live", ErrorsURL: "#", More: "and 212 more",
+		Remains: "about 20 s left", Speed: "180 rows a second", LiveURL: "#live", ErrorsURL: "#", ApplyURL: "#apply", More: "and 212 more",
 		Counts:  []Count{{"Products to add", "1,204"}, {"To change", "37"}, {"Unchanged", "12"}, {"Variants", "3,318"}},
 		Images:  ImageCounts{Queued: 412, Done: 2210, Failed: 3, Failures: []ImageFailure{{"https://cdn.shopify.com/s/files/1/0000/0001/products/" + unbroken + ".jpg?v=15698", goods[7], "The server answered 404"}}},
 		Unknown: []string{"Google Shopping / Gender", "Color (product.metafields.shopify.color-pattern)", "Included / India"},

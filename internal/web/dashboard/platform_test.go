@@ -77,7 +77,7 @@ func newPlatform(t *testing.T, f *fleet.Fleet) *platform {
 		Fetch: func(context.Context, id.Shop, string) (media.Image, error) {
 			return media.Image{}, errors.New("there are no pictures here")
 		},
-		ImageURL: func(string, id.Shop, media.Image) string { return "" },
+		ShopURL: shopURL,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -223,6 +223,7 @@ func (s *server) shopRoutes(mux *http.ServeMux) {
 	page("GET /import", (*desk).importStart)
 	page("POST /import", (*desk).startImport)
 	page("GET /imports/{import}", (*desk).showImport)
+	page("POST /imports/{import}/apply", (*desk).applyImport)
 	page("GET /imports/{import}/live", (*desk).liveImport)
 	page("GET /imports/{import}/errors.csv", (*desk).importErrors)
 	page("GET /export", (*desk).export)

@@ -386,6 +386,22 @@ func TestImport(t *testing.T) {
 		if n, err := catalog.CountProducts(t.Context(), room); err != nil || n < 1 {
 			t.Errorf("%d products, %v", n, err)
 		}
+
+		// What was checked is imported without choosing the file again, once.
+		csv = []byte("Handle,Title,Variant Price\npen,Pen,9\n")
+		checked := b.upload("/shops/mine/import", fields("dry_run", "1"), file{"file", "pens.csv", csv}).to()
+		b.stream(checked+"/live", func(name, _ string) bool { return name == "end" })
+		b.get(checked).status(200).has(`action="`+checked+`/apply"`, "Import now")
+		at := b.post(checked + "/apply").to()
+		b.stream(at+"/live", func(name, _ string) bool { return name == "end" })
+		b.get(at).status(200).has("pens.csv", "Done")
+		b.get(checked).status(200).lacks("Import now").has(`href="` + at + `"`)
+		if again := b.post(checked + "/apply").to(); again != at {
+			t.Errorf("pressed again: %s, not %s", again, at)
+		}
+		if n, err := catalog.CountProducts(t.Context(), room); err != nil || n != 2 {
+			t.Errorf("%d products, %v", n, err)
+		}
 		b.get("/shops/mine/import").status(200).has("goods.csv", "Check only")
 		b.get("/shops/mine/export/products.csv").status(200).has("URL handle", "mug")
 	})

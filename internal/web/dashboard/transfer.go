@@ -87,6 +87,19 @@ func (d *desk) startImport() error {
 	return d.back("/imports/"+begun.ID.String(), Flash{})
 }
 
+// applyImport imports what was checked, without its file being sent again.
+func (d *desk) applyImport() error {
+	in := catalog.ImportIn{Import: d.r.PathValue("import")}
+	begun, err := d.Importer.Apply(d.ctx(), d.room, d.by, in)
+	if f := wrong(err); f != nil {
+		return d.back("/imports/"+in.Import, Flash{Text: f.Message, Kind: "bad"})
+	}
+	if err != nil {
+		return err
+	}
+	return d.back("/imports/"+begun.ID.String(), Flash{})
+}
+
 func (d *desk) showImport() error {
 	x, err := catalog.GetImport.Do(d.ctx(), d.room, d.by, catalog.ImportIn{Import: d.r.PathValue("import")})
 	if err != nil {
@@ -110,6 +123,12 @@ func (d *desk) importView(f Frame, x catalog.Import) Import {
 		p.Counts[0].Label, p.Counts[1].Label, p.Counts[2].Label = "Products to create", "Products to update", "Products to leave out"
 	}
 	p.LiveURL = p.URL + "/live"
+	if x.CanApply {
+		p.ApplyURL = p.URL + "/apply"
+	}
+	if x.AppliedAs != nil {
+		p.ResultURL = d.base + "/imports/" + x.AppliedAs.String()
+	}
 	if x.StartedAt != nil && x.RowsDone > 0 && x.FinishedAt == nil {
 		if took := time.Since(*x.StartedAt).Seconds(); took >= 1 {
 			rate := float64(x.RowsDone) / took

@@ -200,6 +200,8 @@ type Import struct {
 	Images    ImageCounts
 	LiveURL   string
 	ErrorsURL string // the errors as CSV
+	ApplyURL  string // imports what was checked; empty: the file is not there any more
+	ResultURL string // the import that it became; empty: none
 }
 
 // Count is a number of things with its name.
