@@ -150,7 +150,7 @@ func TestTenancy(t *testing.T) {
 	out := s.signIn(b.phone)
 	s.get(domain+"/api/v1/account", out).want(200)
 	s.send(call{method: "DELETE", url: domain + "/api/v1/auth/sessions/current", token: out}).want(204)
-	s.settled(a.slug, b.slug)
+	s.still(a.slug, b.slug)
 	all := ownDoc(t, s.app.registry)
 	if len(all) != len(s.app.registry.Infos()) || len(all) < 60 {
 		t.Fatalf("the document has %d operations, the registry %d", len(all), len(s.app.registry.Infos()))
@@ -189,6 +189,8 @@ func ownThings(t *testing.T, s *site, all []route, a, b *tenant) {
 			continue
 		case "order.accept", "order.fulfil", "order.cancel", "order.pay":
 			a.order("cod")
+		case "catalog.apply-import":
+			a.dryRun()
 		case "account.end-session":
 			s.signIn(a.phone)
 			sessions := s.get(domain+"/api/v1/auth/sessions", a.token)
@@ -220,7 +222,7 @@ func ownThings(t *testing.T, s *site, all []route, a, b *tenant) {
 func TestTheFencesAreSeenToBeMissing(t *testing.T) {
 	s := open(t, nil)
 	a, b := s.shop("Aalto"), s.shop("Zanzibar")
-	s.settled(a.slug, b.slug)
+	s.still(a.slug, b.slug)
 	g := op.NewRegistry("holes", "1", "http://"+domain, s.app.door, s.app.meter, slog.New(slog.DiscardHandler))
 	type named struct {
 		Slug string `path:"slug"`

@@ -46,6 +46,8 @@ func TestIdempotencyKeys(t *testing.T) {
 			continue
 		case r.name == "account.confirm-contact":
 			s.post(domain+"/api/v1/account/contacts", x.token, map[string]any{"email": "third@owners.example"}).want(202)
+		case r.name == "catalog.apply-import":
+			x.dryRun()
 		case strings.HasPrefix(r.name, "order.") && len(r.params) > 1:
 			x.order("cod")
 		}
@@ -101,9 +103,13 @@ func TestIdempotencyKeys(t *testing.T) {
 			alter(x, b)
 			c.body = b
 		case nil:
-			old := x.has["order"]
-			x.order("cod")
-			c.url = strings.Replace(c.url, old, x.has["order"], 1)
+			what, another := "order", func() { x.order("cod") }
+			if r.name == "catalog.apply-import" {
+				what, another = "import", x.dryRun
+			}
+			old := x.has[what]
+			another()
+			c.url = strings.Replace(c.url, old, x.has[what], 1)
 		}
 		s.send(c).problem(409, "").is("idempotency-key-reused", "code")
 	}

@@ -125,7 +125,7 @@ func TestNobodySeesAnothersPages(t *testing.T) {
 	mine, theirs := s.browse(a.phone), s.browse(b.phone)
 	gone := s.browse(b.phone)
 	s.send(call{method: "POST", url: domain + "/signout"}.with("Cookie", gone)).want(http.StatusSeeOther)
-	s.settled(a.slug, b.slug)
+	s.still(a.slug, b.slug)
 	s.send(call{method: "GET", url: domain + "/shops/" + b.slug + "/products"}.with("Cookie", theirs)).want(200)
 	still, tried := b.writes(b.slug), 0
 	try := func(what, method, url, cookie string, status ...int) {
@@ -182,7 +182,7 @@ func TestNobodySeesAnothersPages(t *testing.T) {
 		t.Fatalf("only %d pages of the dashboard were found", owned)
 	}
 	cart := cookieOf(s.post(b.host+"/cart/add", "", url.Values{"variant": {b.has["variant"]}, "id": {b.has["variant"]}, "quantity": {"1"}}), "haat_cart")
-	s.settled(b.slug)
+	s.still(b.slug)
 	still = b.writes(b.slug)
 	for _, p := range pages(t, "storefront") {
 		path := p.fill(t, a.slug, b)
@@ -210,7 +210,7 @@ func TestTheOperatorsFence(t *testing.T) {
 	s := open(t, nil)
 	x := s.shop("Zanzibar")
 	merchant := s.browse(x.phone)
-	s.settled(x.slug)
+	s.still(x.slug)
 	list := pages(t, "console")
 	var commands []page
 	text, err := os.ReadFile(filepath.Join("..", "api", "operator.go"))
@@ -288,7 +288,7 @@ func TestFormsFromElsewhere(t *testing.T) {
 	cookies := map[string]string{"dashboard": s.browse(x.phone), "console": cookieOf(s.post("ops.test/signin", "", url.Values{"token": {s.opsToken}}), "haat_operator"),
 		"storefront": cookieOf(s.post(x.host+"/cart/add", "", url.Values{"variant": {x.has["variant"]}, "quantity": {"1"}}), "haat_cart")}
 	hosts := map[string]string{"dashboard": domain, "console": "ops.test", "storefront": x.host}
-	s.settled(x.slug)
+	s.still(x.slug)
 	still, forms := s.writes(x.slug), 0
 	for surface, cookie := range cookies {
 		for _, p := range pages(t, surface) {

@@ -381,26 +381,25 @@ func (s *site) until(what string, holds func() bool) {
 }
 
 // still waits until everything that follows from what was done has been done:
-// no event and no import is under way.
-func (s *site) still(slugs ...string) { s.t.Helper(); s.quiet(30, slugs) }
-
-// settled is still, and for two seconds: what is tried again later, such as an
-// image that could not be fetched or a message on its way, has been done too.
-func (s *site) settled(slugs ...string) { s.t.Helper(); s.quiet(200, slugs) }
-
-func (s *site) quiet(polls int, slugs []string) {
+// no event is under way, how far they were handled has been stored (which the
+// bus does a moment later, and which moves the clock too), and no import is.
+func (s *site) still(slugs ...string) {
 	s.t.Helper()
 	for _, slug := range slugs {
+		room, err := s.app.fleet.BySlug(s.t.Context(), slug)
+		if err != nil {
+			s.t.Fatal(err)
+		}
 		var last int64 = -1
 		quiet := 0
 		s.until("shop "+slug+" is still", func() bool {
 			n := s.writes(slug)
-			if busy, _ := s.app.bus.Backlog(); busy > 0 || n != last {
+			if !s.app.bus.Resting(room.Shop()) || n != last {
 				last, quiet = n, 0
 				return false
 			}
 			quiet++
-			return quiet > polls // of ten milliseconds
+			return quiet > 20 // of ten milliseconds
 		})
 	}
 }

@@ -69,6 +69,16 @@ func (s *site) shop(mark string) *tenant {
 	return x
 }
 
+// dryRun makes the import that is known one that can be applied.
+func (x *tenant) dryRun() {
+	x.t.Helper()
+	x.has["import"] = x.post(x.base+"/imports", x.token, form{field: "file", name: "try.csv",
+		content: "Handle,Title,Variant Price\nnew-cup,New Cup,390\n", fields: [][2]string{{"dry_run", "true"}}}).want(202).text("id")
+	x.until("the dry run is done", func() bool {
+		return x.get(x.base+"/imports/"+x.has["import"], x.token).want(200).at("status") == "done"
+	})
+}
+
 func picture(s *site, palette int) string {
 	s.t.Helper()
 	b, err := draw.PNG(draw.Product("mug", palette, 160))

@@ -71,7 +71,7 @@ func TestADryRunIsApplied(t *testing.T) {
 		if n, err := catalog.CountProducts(t.Context(), room); err != nil || n != 1 {
 			t.Errorf("%d products, %v", n, err)
 		}
-		if list, err := catalog.ListImports.Do(t.Context(), room, by, op.Empty{}); err != nil || len(list.Items) != 2 {
+		if list, err := catalog.ListImports.Do(t.Context(), room, by, op.Page{}); err != nil || len(list.Items) != 2 {
 			t.Errorf("%+v, %v", list, err)
 		}
 		gone(t, dir, 0)

@@ -99,7 +99,7 @@ func TestFilesThatAreRefused(t *testing.T) {
 		if n := files(t, dir); n != 0 {
 			t.Errorf("%d files are left", n)
 		}
-		if list, err := catalog.ListImports.Do(t.Context(), room, by, op.Empty{}); err != nil || len(list.Items) != 0 {
+		if list, err := catalog.ListImports.Do(t.Context(), room, by, op.Page{}); err != nil || len(list.Items) != 0 {
 			t.Errorf("%+v, %v", list, err)
 		}
 	})

@@ -231,6 +231,19 @@ func (b *Bus) Settle(ctx context.Context) error {
 	return ctx.Err()
 }
 
+// Resting reports whether nothing is to be done for a shop: its events were
+// handled or set aside, and how far they were has been stored.
+func (b *Bus) Resting(shop id.Shop) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, s := range b.subs {
+		if b.units[unitKey{shop, s}] != nil {
+			return false
+		}
+	}
+	return true
+}
+
 var undone = db.Across(`
 	SELECT c.shop, c.seq FROM shop_clock c LEFT JOIN event_done d ON d.shop = c.shop
 	WHERE c.shop > $1 AND c.seq > COALESCE(d.seq, 0)

@@ -28,7 +28,7 @@ import (
 // Deps is what the storefront stands on.
 type Deps struct {
 	Fleet   *fleet.Fleet
-	Edge    *edge.Pages
+	Edge    *edge.Pages // nil keeps nothing
 	Door    *api.Door
 	Cookies *web.Cookies
 	Log     *slog.Logger

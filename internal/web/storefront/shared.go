@@ -48,7 +48,7 @@ func (s *Server) shared(h func(*visit) error, fields ...string) http.Handler {
 			}
 			return edge.Page{Header: out.header, Body: out.body.Bytes(), Mark: v.mark, Tags: v.tags}, nil
 		}
-		if len(name) <= longestName {
+		if s.Edge != nil && len(name) <= longestName {
 			return s.Edge.Serve(w, r, room.Shop(), name, fill)
 		}
 		page, err := fill(r.Context())
