@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"haat/internal/api"
+	"haat/internal/backup"
 	"haat/internal/catalog"
 	"haat/internal/customer"
 	"haat/internal/db"
@@ -60,6 +61,8 @@ type App struct {
 	ops      *OpsToken
 	opsMade  string // the operator's token, at the start that made it
 
+	backingUp sync.Mutex
+
 	stopping chan struct{} // closed when live streams must end
 	workers  sync.WaitGroup
 	ctx      context.Context // of the workers
@@ -95,6 +98,9 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (a *App, err error)
 		}
 	}()
 	if a.lock, err = lockData(cfg.Data); err != nil {
+		return a, err
+	}
+	if err = backup.Unfinished(cfg.Data); err != nil {
 		return a, err
 	}
 	key, err := secretKey(cfg.Data)

@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"sync"
 	"time"
 
 	"haat/internal/catalog/shopify"
@@ -93,6 +94,7 @@ type ImporterConfig struct {
 type Importer struct {
 	ImporterConfig
 	files *os.Root
+	keep  sync.RWMutex // held to remove a file
 	wake  chan struct{}
 }
 
@@ -233,7 +235,16 @@ func (u *Upload) Drop() {
 	}
 }
 
+// Keeping runs fn while no uploaded file is removed.
+func (m *Importer) Keeping(_ context.Context, fn func() error) error {
+	m.keep.RLock()
+	defer m.keep.RUnlock()
+	return fn()
+}
+
 func (m *Importer) drop(name string) error {
+	m.keep.Lock()
+	defer m.keep.Unlock()
 	if err := m.files.Remove(name); err != nil && !os.IsNotExist(err) {
 		return err
 	}

@@ -33,6 +33,8 @@ type engine interface {
 	write(ctx context.Context, w *work) error
 	// migrate runs text outside of any shop.
 	migrate(ctx context.Context, fn func(session, func(script string) error) error) error
+	// snapshot opens one instant for copying.
+	snapshot(ctx context.Context) (*Snapshot, error)
 	close() error
 }
 
@@ -207,11 +209,16 @@ type Count struct {
 // Across runs a shard-wide statement in one snapshot.
 func (s *Shard) Across(ctx context.Context, q *AcrossSQL, args ...any) ([]Count, error) {
 	var out []Count
-	err := s.e.read(ctx, func(raw session) error {
-		out = out[:0]
-		return each(ctx, raw, &q.stmt, func(c *Count) []any { return []any{(*int64)(&c.Shop), &c.N} },
-			func(c Count) error { out = append(out, c); return nil }, args)
+	err := s.e.read(ctx, func(raw session) (err error) {
+		out, err = across(ctx, raw, q, args)
+		return err
 	})
+	return out, err
+}
+
+func across(ctx context.Context, raw session, q *AcrossSQL, args []any) (out []Count, err error) {
+	err = each(ctx, raw, &q.stmt, func(c *Count) []any { return []any{(*int64)(&c.Shop), &c.N} },
+		func(c Count) error { out = append(out, c); return nil }, args)
 	return out, err
 }
 

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	sqlite3 "github.com/ncruces/go-sqlite3"
@@ -31,11 +32,16 @@ type sqlite struct {
 	once    sync.Once
 	batch   int
 	w       *sqliteConn
+	held    atomic.Int32 // snapshots that are being copied: the log cannot be reset
+	tried   time.Time    // when the log was last to be reset
 }
 
 const (
 	checkpointPages = 16_000            // about 64 MB: rare enough to stay off the batch path
 	walLimit        = 512 << 20 / 4_096 // pages at which the writer stops to reset the log
+	walKept         = 64 << 20          // bytes of the log's file that stay once it has been reset
+	busyTimeout     = 5 * time.Second
+	resetWait       = 100 * time.Millisecond // of the writer, for readers to let go of the log
 )
 
 func openSQLite(path string, o SQLiteOptions) (*sqlite, error) {
@@ -57,7 +63,7 @@ func openSQLite(path string, o SQLiteOptions) (*sqlite, error) {
 	}
 	var err error
 	e.w, err = openConn(path, sqlite3.OPEN_READWRITE|sqlite3.OPEN_CREATE, o.CacheKiB,
-		"PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0;")
+		fmt.Sprintf("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0; PRAGMA journal_size_limit=%d;", walKept))
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +86,8 @@ func openConn(path string, flags sqlite3.OpenFlag, cacheKiB int64, pragmas strin
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
-	err = c.Exec(fmt.Sprintf("PRAGMA busy_timeout=5000; PRAGMA foreign_keys=OFF; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-%d;%s", cacheKiB, pragmas))
+	err = c.Exec(fmt.Sprintf("PRAGMA busy_timeout=%d; PRAGMA foreign_keys=OFF; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-%d;%s",
+		busyTimeout.Milliseconds(), cacheKiB, pragmas))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), c.Close())
 	}

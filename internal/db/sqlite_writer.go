@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"sync/atomic"
+	"time"
 
 	sqlite3 "github.com/ncruces/go-sqlite3"
 )
@@ -237,11 +238,17 @@ func (c *sqliteConn) runTick(t *tick) error {
 }
 
 // limitLog resets a write-ahead log that has outgrown its limit because
-// readers and writers never paused for the checkpointer.
+// readers and writers never paused for the checkpointer. It tries for a moment
+// and not again for a second: a long read holds the log, and may.
 func (e *sqlite) limitLog() {
-	if n, err := logPages(e.path); err == nil && n > walLimit {
-		_, _, _ = e.w.c.WALCheckpoint("main", sqlite3.CHECKPOINT_RESTART)
+	n, err := logPages(e.path)
+	if err != nil || n <= walLimit || e.held.Load() > 0 || time.Since(e.tried) < time.Second {
+		return
 	}
+	e.tried = time.Now()
+	_ = e.w.c.BusyTimeout(resetWait)
+	_, _, _ = e.w.c.WALCheckpoint("main", sqlite3.CHECKPOINT_TRUNCATE)
+	_ = e.w.c.BusyTimeout(busyTimeout)
 }
 
 func logPages(path string) (int64, error) {
