@@ -85,6 +85,7 @@ type ImporterConfig struct {
 	Fetch    func(ctx context.Context, shop id.Shop, url string) (media.Image, error)
 	Lasting  func(error) bool // a failure to fetch that trying again cannot mend
 	ImageURL func(slug string, shop id.Shop, m media.Image) string
+	Room     func() error // why no more files can be taken, if so; may be nil
 	Log      *slog.Logger
 }
 
@@ -194,15 +195,20 @@ type Upload struct {
 // Keep takes a file in, durably, without reading it. Drop it afterwards: that
 // leaves a file alone that an import has begun with.
 func (m *Importer) Keep(from io.Reader) (*Upload, error) {
+	if m.Room != nil {
+		if err := m.Room(); err != nil {
+			return nil, err
+		}
+	}
 	u := &Upload{m: m, name: id.New[struct{}]().String() + ".csv"}
 	f, err := m.files.OpenFile(u.name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("keep the file: %w", err)
+		return nil, fault.Full(fmt.Errorf("keep the file: %w", err))
 	}
 	h, c := sha256.New(), &lineCounter{last: '\n'}
 	_, err = io.Copy(io.MultiWriter(f, h, c), from)
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return nil, errors.Join(err, m.drop(u.name))
+		return nil, fault.Full(errors.Join(err, m.drop(u.name)))
 	}
 	if u.lines = c.lines; c.last != '\n' {
 		u.lines++

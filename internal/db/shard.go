@@ -21,7 +21,7 @@ var ErrMoved = errors.New("the shop is not open on this shard at this epoch")
 var ErrUnique = errors.New("a row with this key exists already")
 
 // ErrFull says that the disk or the database has no room for a write.
-var ErrFull = fault.Busy(10*time.Second, "We cannot save anything just now: the disk is full. Reading goes on.").With("disk-full")
+var ErrFull = fault.DiskFull
 
 // engine is a database that can run transactions: SQLite or PostgreSQL.
 type engine interface {
@@ -35,6 +35,8 @@ type engine interface {
 	migrate(ctx context.Context, fn func(session, func(script string) error) error) error
 	// snapshot opens one instant for copying.
 	snapshot(ctx context.Context) (*Snapshot, error)
+	// full reports whether the last write found no room.
+	full() bool
 	close() error
 }
 
@@ -107,6 +109,13 @@ func openShard(ctx context.Context, e engine, schemas []*SchemaSet) (*Shard, err
 
 // Close lets running work finish and closes the database.
 func (s *Shard) Close() error { return s.e.close() }
+
+// Full reports whether the last write found no room on the disk. The next one
+// that does is enough to make it false.
+func (s *Shard) Full() bool { return s.e.full() }
+
+// Full is as that of a shard.
+func (c *Control) Full() bool { return c.e.full() }
 
 // Engine is "sqlite" or "postgres".
 func (s *Shard) Engine() string { return s.e.name() }

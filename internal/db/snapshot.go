@@ -49,6 +49,7 @@ func (e *sqlite) snapshot(ctx context.Context) (*Snapshot, error) {
 }
 
 func (p *postgres) snapshot(context.Context) (*Snapshot, error) { return nil, ErrElsewhere }
+func (p *postgres) full() bool                                  { return false } // its disk is elsewhere too
 
 // openSnapshot begins a transaction and reads, since only a read fixes the
 // instant.

@@ -32,6 +32,7 @@ type sqlite struct {
 	once    sync.Once
 	batch   int
 	w       *sqliteConn
+	noRoom  atomic.Bool  // the last commit found the disk full
 	held    atomic.Int32 // snapshots that are being copied: the log cannot be reset
 	tried   time.Time    // when the log was last to be reset
 }
@@ -95,6 +96,7 @@ func openConn(path string, flags sqlite3.OpenFlag, cacheKiB int64, pragmas strin
 }
 
 func (e *sqlite) name() string { return "sqlite" }
+func (e *sqlite) full() bool   { return e.noRoom.Load() }
 
 func (e *sqlite) close() error {
 	e.once.Do(func() { close(e.closing) })
@@ -129,7 +131,7 @@ func (e *sqlite) read(ctx context.Context, fn func(session) error) error {
 	old := c.c.SetInterrupt(ctx)
 	defer c.c.SetInterrupt(old)
 	if err := c.c.Exec("BEGIN"); err != nil {
-		return sqliteError(err)
+		return e.explain(sqliteError(err))
 	}
 	err := safely(func() error { return fn(c) })
 	c.c.SetInterrupt(context.Background()) // else a cancelled ROLLBACK would leave the snapshot open
@@ -267,23 +269,4 @@ func (c *sqliteConn) exec(ctx context.Context, q *stmt, args []any) (int64, erro
 		return 0, sqliteError(err)
 	}
 	return c.c.TotalChanges() - before, nil
-}
-
-var errClosed = errors.New("the database is closed")
-
-// sqliteError gives an engine's error the platform's meaning.
-func sqliteError(err error) error {
-	var e *sqlite3.Error
-	if err == nil || !errors.As(err, &e) {
-		return err
-	}
-	switch {
-	case e.ExtendedCode() == sqlite3.CONSTRAINT_UNIQUE, e.ExtendedCode() == sqlite3.CONSTRAINT_PRIMARYKEY:
-		return fmt.Errorf("%w: %w", ErrUnique, err)
-	case e.Code() == sqlite3.FULL:
-		return fmt.Errorf("%w: %w", ErrFull, err)
-	case e.Code() == sqlite3.INTERRUPT:
-		return fmt.Errorf("%w: %w", context.Canceled, err)
-	}
-	return err
 }

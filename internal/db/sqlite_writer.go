@@ -88,15 +88,18 @@ func (e *sqlite) writer() {
 			}
 			continue
 		}
-		e.runBatch(first)
+		e.noRoom.Store(errors.Is(e.runBatch(first), ErrFull))
 		e.limitLog()
 	}
 }
 
-func (e *sqlite) runBatch(first *job) {
+// runBatch answers every job that it takes. It returns the error that ended
+// the transaction, if one did.
+func (e *sqlite) runBatch(first *job) error {
 	if err := e.w.c.Exec("BEGIN IMMEDIATE"); err != nil {
-		e.reject(first, sqliteError(err))
-		return
+		err = e.explain(sqliteError(err))
+		e.reject(first, err)
+		return err
 	}
 	var members []*job
 	for j := first; j != nil; j = e.next(len(members)) {
@@ -107,7 +110,7 @@ func (e *sqlite) runBatch(first *job) {
 			j.done <- err
 			continue
 		}
-		err := e.runOne(j)
+		err := e.explain(e.runOne(j))
 		switch {
 		case err == nil:
 			members = append(members, j)
@@ -116,24 +119,25 @@ func (e *sqlite) runBatch(first *job) {
 			// in it any more: acknowledge none, run the others again.
 			j.done <- err
 			e.rerun(members)
-			return
+			return err
 		default:
 			j.done <- err
 		}
 	}
 	if err := e.w.c.Exec("COMMIT"); err != nil {
-		err = sqliteError(err)
+		err = e.explain(sqliteError(err))
 		if !e.w.c.GetAutocommit() {
 			err = errors.Join(err, e.w.c.Exec("ROLLBACK"))
 		}
 		for _, j := range members {
 			j.done <- err
 		}
-		return
+		return err
 	}
 	for _, j := range members {
 		j.done <- nil
 	}
+	return nil
 }
 
 // next gives the job to run after n members, or nil to commit.
@@ -157,12 +161,12 @@ func (e *sqlite) next(n int) *job {
 func (e *sqlite) rerun(members []*job) {
 	for _, j := range members {
 		if err := e.w.c.Exec("BEGIN IMMEDIATE"); err != nil {
-			j.done <- sqliteError(err)
+			j.done <- e.explain(sqliteError(err))
 			continue
 		}
-		err := e.runOne(j)
+		err := e.explain(e.runOne(j))
 		if err == nil {
-			err = sqliteError(e.w.c.Exec("COMMIT"))
+			err = e.explain(sqliteError(e.w.c.Exec("COMMIT")))
 		}
 		if !e.w.c.GetAutocommit() {
 			err = errors.Join(err, e.w.c.Exec("ROLLBACK"))

@@ -21,6 +21,7 @@ type Library struct {
 	disk    *Disk
 	slots   *semaphore.Weighted
 	workers int64
+	room    func() error // why no more pictures can be taken, if so
 	pending atomic.Int64 // bytes of uploads being worked on or waiting
 	process func(ctx context.Context, f facts, data []byte) (Image, []Rendition, error)
 }
@@ -37,12 +38,17 @@ func NewLibrary(disk *Disk, workers int) *Library {
 		workers = 2
 	}
 	return &Library{
+		room: func() error { return nil },
 		disk: disk, slots: semaphore.NewWeighted(int64(workers)), workers: int64(workers),
 		process: func(ctx context.Context, f facts, data []byte) (Image, []Rendition, error) {
 			return f.process(ctx, data)
 		},
 	}
 }
+
+// While has Add ask room first, whose error says why no more pictures can be
+// taken for now. Call it before the library is used.
+func (l *Library) While(room func() error) { l.room = room }
 
 // Add makes and keeps all renditions of an upload. The same bytes give the
 // same picture again without any work. It waits for its turn until ctx ends;
@@ -57,6 +63,9 @@ func (l *Library) Add(ctx context.Context, shop id.Shop, data []byte) (Image, er
 	hash := Hash(data)
 	if m, ok, err := l.known(ctx, shop, hash); ok || err != nil {
 		return m, err
+	}
+	if err := l.room(); err != nil {
+		return Image{}, err
 	}
 	size := int64(len(data))
 	defer l.pending.Add(-size)
