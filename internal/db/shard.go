@@ -48,6 +48,7 @@ type session interface {
 
 // work is one transaction for an engine's write.
 type work struct {
+	shop int64               // 0 for the control database
 	run  func(session) error // may run again
 	tick *tick               // set by run; nil for the control database
 }
@@ -177,7 +178,7 @@ func (s *Shard) Create(ctx context.Context, shop id.Shop, epoch int64, fn func(*
 
 func (s *Shard) change(ctx context.Context, shop id.Shop, epoch int64, fn func(*Tx) error) (Mark, error) {
 	var tx *Tx
-	w := &work{}
+	w := &work{shop: int64(shop)}
 	w.run = func(raw session) error {
 		tx = &Tx{shop: shop, now: time.Now().UTC().Truncate(time.Microsecond), s: counted{raw, &s.stmts}}
 		if err := fn(tx); err != nil {
@@ -198,7 +199,7 @@ func (s *Shard) change(ctx context.Context, shop id.Shop, epoch int64, fn func(*
 // Erase deletes every row of a shop that is nobody's: an orphan of a sign-up
 // that died half way. The caller has made sure of that.
 func (s *Shard) Erase(ctx context.Context, shop id.Shop) error {
-	w := &work{run: func(raw session) error {
+	w := &work{shop: int64(shop), run: func(raw session) error {
 		for _, q := range s.erase {
 			if _, err := exec(ctx, raw, q, []any{int64(shop)}); err != nil {
 				return err

@@ -19,6 +19,7 @@ type SQLiteOptions struct {
 	Readers   int   // reading connections; 0 means two per processor, at least four
 	CacheKiB  int64 // page cache of each connection; 0 means 8 MiB
 	BatchSize int   // changes per commit at most; 0 means 128
+	Queue     int   // changes that wait to be written at most, those of one shop included; 0 means 8,192
 }
 
 // sqlite is one file with many readers and exactly one writer.
@@ -32,6 +33,7 @@ type sqlite struct {
 	once    sync.Once
 	batch   int
 	w       *sqliteConn
+	queue   queue
 	noRoom  atomic.Bool  // the last commit found the disk full
 	held    atomic.Int32 // snapshots that are being copied: the log cannot be reset
 	tried   time.Time    // when the log was last to be reset
@@ -55,12 +57,16 @@ func openSQLite(path string, o SQLiteOptions) (*sqlite, error) {
 	if o.BatchSize == 0 {
 		o.BatchSize = 128
 	}
+	if o.Queue == 0 {
+		o.Queue = 8_192
+	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, err
 	}
 	e := &sqlite{
 		path: path, readers: make(chan *sqliteConn, o.Readers), batch: o.BatchSize,
-		jobs: make(chan *job, 4*o.BatchSize), stopped: make(chan struct{}), closing: make(chan struct{}),
+		queue: queue{most: o.Queue, share: 2 * o.BatchSize, shops: map[int64]*line{}},
+		jobs:  make(chan *job, 4*o.BatchSize), stopped: make(chan struct{}), closing: make(chan struct{}),
 	}
 	var err error
 	e.w, err = openConn(path, sqlite3.OPEN_READWRITE|sqlite3.OPEN_CREATE, o.CacheKiB,

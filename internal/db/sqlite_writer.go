@@ -27,6 +27,10 @@ const (
 )
 
 func (e *sqlite) write(ctx context.Context, w *work) error {
+	if err := e.queue.enter(ctx, w.shop); err != nil {
+		return err
+	}
+	defer e.queue.leave(w.shop)
 	return e.submit(ctx, &job{ctx: ctx, w: w})
 }
 
@@ -88,18 +92,23 @@ func (e *sqlite) writer() {
 			}
 			continue
 		}
-		e.noRoom.Store(errors.Is(e.runBatch(first), ErrFull))
+		start := time.Now()
+		n, err := e.runBatch(first)
+		e.queue.took(time.Since(start), n)
+		if full := errors.Is(err, ErrFull); full || err == nil && n > 0 {
+			e.noRoom.Store(full)
+		}
 		e.limitLog()
 	}
 }
 
-// runBatch answers every job that it takes. It returns the error that ended
-// the transaction, if one did.
-func (e *sqlite) runBatch(first *job) error {
+// runBatch answers every job that it takes. It returns how many it
+// took, and the error that ended the transaction, if one did.
+func (e *sqlite) runBatch(first *job) (int, error) {
 	if err := e.w.c.Exec("BEGIN IMMEDIATE"); err != nil {
 		err = e.explain(sqliteError(err))
 		e.reject(first, err)
-		return err
+		return 1, err
 	}
 	var members []*job
 	for j := first; j != nil; j = e.next(len(members)) {
@@ -119,7 +128,7 @@ func (e *sqlite) runBatch(first *job) error {
 			// in it any more: acknowledge none, run the others again.
 			j.done <- err
 			e.rerun(members)
-			return err
+			return len(members) + 1, err
 		default:
 			j.done <- err
 		}
@@ -132,12 +141,12 @@ func (e *sqlite) runBatch(first *job) error {
 		for _, j := range members {
 			j.done <- err
 		}
-		return err
+		return len(members), err
 	}
 	for _, j := range members {
 		j.done <- nil
 	}
-	return nil
+	return len(members), nil
 }
 
 // next gives the job to run after n members, or nil to commit.
