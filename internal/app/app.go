@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"haat/internal/api"
@@ -62,6 +63,7 @@ type App struct {
 	opsMade  string // the operator's token, at the start that made it
 
 	backingUp sync.Mutex
+	crowd     atomic.Pointer[crowd] // the public address's connections, once served
 
 	stopping chan struct{} // closed when live streams must end
 	workers  sync.WaitGroup
@@ -91,6 +93,8 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (a *App, err error)
 	a = &App{cfg: cfg, log: log, started: time.Now(), meter: meter.New(), stopping: make(chan struct{})}
 	ctx, a.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	a.ctx = ctx
+	share := cfg.Divide()
+	share.limitRuntime()
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.Close())
@@ -110,11 +114,11 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (a *App, err error)
 	if a.ops, a.opsMade, err = opsToken(cfg.Data); err != nil {
 		return a, err
 	}
-	if a.control, err = db.OpenControl(ctx, filepath.Join(cfg.Data, "control.db"), db.SQLiteOptions{}, ControlSchemas()); err != nil {
+	if a.control, err = db.OpenControl(ctx, filepath.Join(cfg.Data, "control.db"), share.sqlite(), ControlSchemas()); err != nil {
 		return a, err
 	}
 	a.fleet, err = fleet.OpenFleet(ctx, fleet.Config{
-		Control: a.control, Dir: filepath.Join(cfg.Data, "shards"), Shards: cfg.Shards, Schemas: Schemas(), Domain: cfg.Domain(), Log: log,
+		Control: a.control, SQLite: share.sqlite(), Cached: share.Shops, Dir: filepath.Join(cfg.Data, "shards"), Shards: cfg.Shards, Schemas: Schemas(), Domain: cfg.Domain(), Log: log,
 	})
 	if err != nil {
 		return a, err
@@ -123,8 +127,11 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (a *App, err error)
 		return a, err
 	}
 	a.pictures = media.NewLibrary(a.disk, 2)
+	a.pictures.Within(share.Pictures)
+	a.pictures.While(a.uploads)
 	a.fetcher = fetch.New(fetch.Options{})
 	a.bus = event.NewBus(a.fleet, log)
+	a.bus.Seats(cfg.MaxStreams, share.Streams)
 	if err := a.openRooms(key); err != nil {
 		return a, err
 	}
@@ -174,9 +181,10 @@ func (a *App) Serve(ctx context.Context, ready func()) error {
 	failed := make(chan error, 2)
 	for _, s := range []struct {
 		addr string
+		most int
 		h    http.Handler
-	}{{a.cfg.Listen, public}, {a.cfg.OpsListen, ops}} {
-		srv, l, err := listen(s.addr, s.h, a.log)
+	}{{a.cfg.Listen, a.cfg.Divide().Connections, public}, {a.cfg.OpsListen, opsConnections, ops}} {
+		srv, l, err := listen(s.addr, s.most, s.h, a.log)
 		if err != nil {
 			for _, open := range servers {
 				open.Close()
@@ -184,6 +192,9 @@ func (a *App) Serve(ctx context.Context, ready func()) error {
 			return err
 		}
 		servers = append(servers, srv)
+		if s.addr == a.cfg.Listen {
+			a.crowd.Store(l)
+		}
 		go func() { failed <- srv.Serve(l) }()
 	}
 	ready()

@@ -26,7 +26,8 @@ func (a *App) Backup(ctx context.Context, dir string, tell func(backup.Progress)
 			// A change of the control database: nothing else is committed meanwhile.
 			return a.control.Change(ctx, func(*db.ControlTx) error { return fn() })
 		},
-		Keep: a.importer.Keeping,
+		Keep:    a.importer.Keeping,
+		Reserve: int64(a.cfg.MinFree),
 	}
 	if src.Files, err = fleet.ShardFiles(ctx, a.control); err != nil {
 		return m, err

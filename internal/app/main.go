@@ -221,6 +221,10 @@ func (c *configCmd) Run(out io.Writer) error {
 		return err
 	}
 	printSettings(out, reflect.ValueOf(c.Config), "")
+	d := c.Divide()
+	fmt.Fprintf(out, "# of the memory: %v for the runtime, %v for databases (%d readers each, %v a connection), %v for pages, %v for the directory (%d shops), %v for pictures being worked on\n",
+		Size(d.Runtime>>20<<20), Size(d.SQLite>>20<<20), d.Readers, Size(d.CacheKiB<<10), Size(d.Pages>>20<<20), Size(d.Directory>>20<<20), d.Shops, Size(d.Pictures>>20<<20))
+	fmt.Fprintf(out, "# at most %d connections and %d live screens\n", d.Connections, d.Streams)
 	return nil
 }
 

@@ -87,7 +87,8 @@ func (a *App) openImporter() (err error) {
 		ImageURL: func(slug string, shop id.Shop, m media.Image) string {
 			return a.cfg.ShopURL(slug) + media.URL(shop, m.Hash, media.Nearest(m.Width, media.Largest))
 		},
-		Log: a.log,
+		Room: a.uploads,
+		Log:  a.log,
 	})
 	return err
 }
