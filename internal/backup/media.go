@@ -46,9 +46,11 @@ func (j *job) copyPictures(ctx context.Context, out io.Writer) error {
 			}
 		}
 		sum := ""
-		if there, err := os.Lstat(to); more && had.path == name && err == nil && there.Mode().IsRegular() && there.Size() == i.Size() {
+		if there, missing := os.Lstat(to); more && had.path == name && missing == nil && there.Mode().IsRegular() && there.Size() == i.Size() {
 			sum = had.sum // verify holds the file against it
-			err = j.moved(i.Size())
+			if err := j.moved(i.Size()); err != nil {
+				return err
+			}
 		}
 		if sum == "" {
 			if d := filepath.Dir(to); d != made {

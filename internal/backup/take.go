@@ -74,7 +74,6 @@ type job struct {
 	clocks   map[string]db.Census
 	names    []string // the small files and uploads of the set, sorted
 	sums     map[string]string
-	pictures int64
 	old      *list // of the backup that stands in the folder; nil if none
 }
 

@@ -60,7 +60,7 @@ func openSnapshot(ctx context.Context, path string) (*Snapshot, error) {
 	}
 	s := &Snapshot{c: c.c, done: func() {}}
 	c.c.SetInterrupt(ctx)
-	if err := c.c.Exec("BEGIN"); err == nil {
+	if err = c.c.Exec("BEGIN"); err == nil {
 		s.size, err = number(c.c, "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size, (SELECT COUNT(*) FROM sqlite_master)")
 	}
 	if err != nil {

@@ -37,25 +37,34 @@ const (
 	nearlyEmpty = 16 << 20 // bytes free, with which an I/O error is laid to want of room
 )
 
-// explain finds out whether an I/O error comes from a disk without room, which
-// neither SQLite nor its driver tell: what they answer last is not what failed
+// explain gives an error of a write its meaning, and remembers a disk that was
+// full before anybody is told. An I/O error may come from one too, which
+// neither SQLite nor its driver say: what they answer last is not what failed
 // first.
 func (e *sqlite) explain(err error) error {
-	if err == nil || errors.Is(err, ErrFull) || !errors.Is(err, sqlite3.IOERR) && !errors.Is(err, sqlite3.CANTOPEN) {
-		return err
+	if err == nil {
+		return nil
 	}
+	if (errors.Is(err, sqlite3.IOERR) || errors.Is(err, sqlite3.CANTOPEN)) && !errors.Is(err, ErrFull) && e.noSpace() {
+		err = fmt.Errorf("%w: %w", ErrFull, err)
+	}
+	if errors.Is(err, ErrFull) {
+		e.noRoom.Store(true)
+	}
+	return err
+}
+
+// noSpace tries whether the database's disk has room.
+func (e *sqlite) noSpace() bool {
 	dir := filepath.Dir(e.path)
 	var s unix.Statfs_t
 	if unix.Statfs(dir, &s) == nil && int64(s.Bavail)*s.Bsize < nearlyEmpty {
-		return fmt.Errorf("%w: %w", ErrFull, err)
+		return true
 	}
-	f, probed := os.CreateTemp(dir, ".room-*")
-	if probed == nil {
-		_, probed = f.Write(make([]byte, probeBytes))
-		probed = errors.Join(probed, f.Close(), os.Remove(f.Name()))
+	f, err := os.CreateTemp(dir, ".room-*")
+	if err == nil {
+		_, err = f.Write(make([]byte, probeBytes))
+		err = errors.Join(err, f.Close(), os.Remove(f.Name()))
 	}
-	if fault.Is(fault.Full(probed), fault.KindBusy) {
-		return fmt.Errorf("%w: %w", ErrFull, err)
-	}
-	return err
+	return errors.Is(fault.Full(err), ErrFull)
 }

@@ -93,22 +93,19 @@ func (e *sqlite) writer() {
 			continue
 		}
 		start := time.Now()
-		n, err := e.runBatch(first)
+		n := e.runBatch(first)
 		e.queue.took(time.Since(start), n)
-		if full := errors.Is(err, ErrFull); full || err == nil && n > 0 {
-			e.noRoom.Store(full)
-		}
 		e.limitLog()
 	}
 }
 
-// runBatch answers every job that it takes. It returns how many it
-// took, and the error that ended the transaction, if one did.
-func (e *sqlite) runBatch(first *job) (int, error) {
+// runBatch answers every job that it takes. It returns how many
+// were in its transaction.
+func (e *sqlite) runBatch(first *job) int {
 	if err := e.w.c.Exec("BEGIN IMMEDIATE"); err != nil {
 		err = e.explain(sqliteError(err))
 		e.reject(first, err)
-		return 1, err
+		return 1
 	}
 	var members []*job
 	for j := first; j != nil; j = e.next(len(members)) {
@@ -128,7 +125,7 @@ func (e *sqlite) runBatch(first *job) (int, error) {
 			// in it any more: acknowledge none, run the others again.
 			j.done <- err
 			e.rerun(members)
-			return len(members) + 1, err
+			return len(members) + 1
 		default:
 			j.done <- err
 		}
@@ -141,12 +138,15 @@ func (e *sqlite) runBatch(first *job) (int, error) {
 		for _, j := range members {
 			j.done <- err
 		}
-		return len(members), err
+		return len(members)
+	}
+	if len(members) > 0 {
+		e.noRoom.Store(false)
 	}
 	for _, j := range members {
 		j.done <- nil
 	}
-	return len(members), nil
+	return len(members)
 }
 
 // next gives the job to run after n members, or nil to commit.
