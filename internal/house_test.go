@@ -28,7 +28,7 @@ var floors = [][]string{
 	{"guard", "meter", "db"},
 	{"fleet"},
 	{"event"},
-	{"cache", "edge", "move", "op"},
+	{"cache", "edge", "move", "op", "backup"},
 	{"shop", "customer", "stock", "media"},
 	{"catalog"}, // a variant's stock is written in the transaction that writes the variant
 	{"quote", "pay", "ship"},
@@ -81,6 +81,7 @@ var shopless = map[string]string{
 // across lists the uses of db.Across, as "room.variable".
 var across = map[string]string{
 	"fleet.clocksOf":       "orphans of unfinished sign-ups are shops that the directory does not know",
+	"fleet.epochsOf":       "whether a copy of a shard has the shops that a copy of the directory says",
 	"event.undone":         "shops whose events an earlier run left unhandled",
 	"db.probe":             "whether the shard answers at all",
 	"stock.Expired":        "holds that have run out",

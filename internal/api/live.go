@@ -74,6 +74,11 @@ func Live(w http.ResponseWriter, r *http.Request, bus *event.Bus, room *fleet.Ro
 		}
 		after = n
 	}
+	leave, err := bus.Seat(room.Shop())
+	if err != nil {
+		return err
+	}
+	defer leave()
 	s, err := OpenStream(w)
 	if err != nil {
 		return nil // gone already

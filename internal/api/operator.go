@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"haat/internal/backup"
 	"haat/internal/fault"
 	"haat/internal/op"
 )
@@ -32,6 +34,9 @@ type Operator interface {
 	Import(ctx context.Context, slug string, file io.Reader, dryRun bool, progress func(ImportProgress)) (ImportProgress, error)
 	// Export writes a shop's catalogue as a Shopify product CSV.
 	Export(ctx context.Context, slug string, w io.Writer) error
+	// Backup writes a backup into a folder on the program's machine, calling
+	// tell now and then, and returns when it has been checked.
+	Backup(ctx context.Context, dir string, tell func(backup.Progress)) (backup.Manifest, error)
 	// Health says what is wrong, if anything is.
 	Health(ctx context.Context) ([]Finding, error)
 }
@@ -82,6 +87,14 @@ type Finding struct {
 	OK     bool   `json:"ok"`
 	Detail string `json:"detail"`
 	Next   string `json:"next,omitempty"` // what to do about it
+}
+
+// backupStep is one line of the answer to a backup: how far it is or, at the
+// end, what was made or why not.
+type backupStep struct {
+	Progress *backup.Progress `json:"progress,omitempty"`
+	Manifest *backup.Manifest `json:"manifest,omitempty"`
+	Failure  string           `json:"failure,omitempty"`
 }
 
 // OperatorHandler serves an Operator as JSON, to whoever has the token.
@@ -143,6 +156,20 @@ func OperatorHandler(o Operator, check func(token string) bool, log *slog.Logger
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
 		w.Header().Set("Content-Type", "text/csv; charset=utf-8")
 		return nil, o.Export(r.Context(), r.PathValue("slug"), w)
+	})
+	handle("POST /ops/v1/backup", func(w http.ResponseWriter, r *http.Request) (any, error) {
+		c := http.NewResponseController(w)
+		_ = c.SetReadDeadline(time.Time{})
+		_ = c.SetWriteDeadline(time.Time{})
+		enc := json.NewEncoder(w)
+		m, err := o.Backup(r.Context(), r.URL.Query().Get("dir"), func(p backup.Progress) {
+			_ = enc.Encode(backupStep{Progress: &p})
+			_ = c.Flush()
+		})
+		if err != nil { // the operator is told why, whatever it is
+			return backupStep{Failure: err.Error()}, nil
+		}
+		return backupStep{Manifest: &m}, nil
 	})
 	handle("GET /ops/v1/health", func(w http.ResponseWriter, r *http.Request) (any, error) {
 		return o.Health(r.Context())
@@ -232,6 +259,29 @@ func (c *OperatorClient) Export(ctx context.Context, slug string, w io.Writer) e
 	defer res.Body.Close()
 	_, err = io.Copy(w, res.Body)
 	return err
+}
+
+// Backup implements Operator.
+func (c *OperatorClient) Backup(ctx context.Context, dir string, tell func(backup.Progress)) (m backup.Manifest, err error) {
+	res, err := c.do(ctx, "POST", "/ops/v1/backup?"+url.Values{"dir": {dir}}.Encode(), nil)
+	if err != nil {
+		return m, err
+	}
+	defer res.Body.Close()
+	for dec := json.NewDecoder(res.Body); ; {
+		var next backupStep
+		if err := dec.Decode(&next); err != nil {
+			return m, fmt.Errorf("the server stopped answering before the backup was finished: %w", err)
+		}
+		switch {
+		case next.Progress != nil:
+			tell(*next.Progress)
+		case next.Manifest != nil:
+			return *next.Manifest, nil
+		default:
+			return m, errors.New(next.Failure)
+		}
+	}
 }
 
 // Health implements Operator.

@@ -5,13 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"haat/internal/api"
+	"haat/internal/backup"
 	"haat/internal/catalog"
 	"haat/internal/customer"
 	"haat/internal/db"
@@ -31,9 +34,6 @@ import (
 	"haat/internal/stock"
 	"haat/internal/web"
 )
-
-// pageMemory is what kept pages may take, in bytes.
-const pageMemory = 64 << 20
 
 // Version is the program's version.
 const Version = "0.1.0"
@@ -65,6 +65,9 @@ type App struct {
 	ops      *OpsToken
 	opsMade  string // the operator's token, at the start that made it
 
+	backingUp sync.Mutex
+	crowd     atomic.Pointer[crowd] // the public address's connections, once served
+
 	stopping chan struct{} // closed when live streams must end
 	workers  sync.WaitGroup
 	ctx      context.Context // of the workers
@@ -93,6 +96,8 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (a *App, err error)
 	a = &App{cfg: cfg, log: log, started: time.Now(), meter: meter.New(), stopping: make(chan struct{})}
 	ctx, a.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	a.ctx = ctx
+	share := cfg.Divide()
+	share.limitRuntime()
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.Close())
@@ -102,6 +107,9 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (a *App, err error)
 	if a.lock, err = lockData(cfg.Data); err != nil {
 		return a, err
 	}
+	if err = backup.Unfinished(cfg.Data); err != nil {
+		return a, err
+	}
 	key, err := secretKey(cfg.Data)
 	if err != nil {
 		return a, err
@@ -109,11 +117,11 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (a *App, err error)
 	if a.ops, a.opsMade, err = opsToken(cfg.Data); err != nil {
 		return a, err
 	}
-	if a.control, err = db.OpenControl(ctx, filepath.Join(cfg.Data, "control.db"), db.SQLiteOptions{}, ControlSchemas()); err != nil {
+	if a.control, err = db.OpenControl(ctx, filepath.Join(cfg.Data, "control.db"), share.sqlite(), ControlSchemas()); err != nil {
 		return a, err
 	}
 	a.fleet, err = fleet.OpenFleet(ctx, fleet.Config{
-		Control: a.control, Dir: filepath.Join(cfg.Data, "shards"), Shards: cfg.Shards, Schemas: Schemas(), Domain: cfg.Domain(), Log: log,
+		Control: a.control, SQLite: share.sqlite(), Cached: share.Shops, Dir: filepath.Join(cfg.Data, "shards"), Shards: cfg.Shards, Schemas: Schemas(), Domain: cfg.Domain(), Log: log,
 	})
 	if err != nil {
 		return a, err
@@ -122,9 +130,12 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (a *App, err error)
 		return a, err
 	}
 	a.pictures = media.NewLibrary(a.disk, 2)
+	a.pictures.Within(share.Pictures)
+	a.pictures.While(a.uploads)
 	a.fetcher = fetch.New(fetch.Options{})
-	a.pages = edge.New(a.fleet, edge.Options{Bytes: pageMemory, SharedFor: cfg.SharedFor, Fixed: web.SafeHeaders(cfg.HTTPS())})
+	a.pages = edge.New(a.fleet, edge.Options{Bytes: share.Pages, SharedFor: cfg.SharedFor, Fixed: web.SafeHeaders(cfg.HTTPS())})
 	a.bus = event.NewBus(a.fleet, log)
+	a.bus.Seats(cfg.MaxStreams, share.Streams)
 	if err := a.openRooms(key); err != nil {
 		return a, err
 	}
@@ -174,9 +185,10 @@ func (a *App) Serve(ctx context.Context, ready func()) error {
 	failed := make(chan error, 2)
 	for _, s := range []struct {
 		addr string
+		most int
 		h    http.Handler
-	}{{a.cfg.Listen, public}, {a.cfg.OpsListen, ops}} {
-		srv, l, err := listen(s.addr, s.h, a.log)
+	}{{a.cfg.Listen, a.cfg.Divide().Connections, public}, {a.cfg.OpsListen, opsConnections, ops}} {
+		srv, l, err := listen(s.addr, s.most, s.h, a.log)
 		if err != nil {
 			for _, open := range servers {
 				open.Close()
@@ -184,10 +196,14 @@ func (a *App) Serve(ctx context.Context, ready func()) error {
 			return err
 		}
 		servers = append(servers, srv)
-		if a.cfg.Front && s.addr == a.cfg.Listen {
-			l = edge.NewFront(l, a.pages, edge.FrontOptions{Observe: func(status int, took time.Duration) { a.meter.Request("front", status, took) }})
+		var on net.Listener = l
+		if s.addr == a.cfg.Listen {
+			a.crowd.Store(l)
+			if a.cfg.Front {
+				on = edge.NewFront(l, a.pages, edge.FrontOptions{State: l.state, Observe: a.meter.Surface("front")})
+			}
 		}
-		go func() { failed <- srv.Serve(l) }()
+		go func() { failed <- srv.Serve(on) }()
 	}
 	ready()
 	select {

@@ -34,6 +34,11 @@ type Config struct {
 	Front     bool          `default:"true" negatable:"" env:"HAAT_FRONT" help:"Answer requests for kept pages before net/http has seen them."`
 	SharedFor time.Duration `default:"0s" env:"HAAT_SHARED_FOR" help:"How long a CDN in front may keep a page without asking; long only if it is purged by Surrogate-Key."`
 
+	Memory         Size `env:"HAAT_MEMORY" help:"Memory to keep within, such as 512MiB; everything that grows takes its share of it. Default: nine tenths of the control group's, else half of the machine's."`
+	MinFree        Size `default:"256MiB" env:"HAAT_MIN_FREE" help:"Room on the disk that is kept for orders: below it, new pictures and catalogues are refused, and no backup is made."`
+	MaxConnections int  `default:"0" env:"HAAT_MAX_CONNECTIONS" help:"Open connections of shoppers and merchants; 0 takes what fits into the memory."`
+	MaxStreams     int  `default:"50" env:"HAAT_MAX_STREAMS" help:"Live screens of one shop."`
+
 	MaxPerIP     int  `default:"1000" env:"HAAT_MAX_PER_IP" help:"Carts and orders taken from one IP address a minute." name:"max-per-ip"`
 	MaxPerPerson int  `default:"600" env:"HAAT_MAX_PER_PERSON" help:"Carts and orders taken from one shopper's session or phone a minute."`
 	TrustProxy   bool `env:"HAAT_TRUST_PROXY" help:"Take a shopper's IP address from X-Forwarded-For: only behind a proxy that sets it."`
@@ -87,6 +92,15 @@ func (c *Config) Finish() error {
 	}
 	if c.MaxPerIP < 1 || c.MaxPerPerson < 1 || c.Codes.PerAddress < 1 || c.Codes.PerIP < 1 {
 		return fmt.Errorf("--max-per-ip, --max-per-person, --codes-per-address and --codes-per-ip must be at least 1")
+	}
+	if c.Memory == 0 {
+		c.Memory = machineMemory("/")
+	}
+	if c.Memory < leastMemory {
+		return fmt.Errorf("--memory %v: at least %v", c.Memory, Size(leastMemory))
+	}
+	if c.MaxConnections < 0 || c.MaxStreams < 1 {
+		return fmt.Errorf("--max-connections must not be negative, and --max-streams must be at least 1")
 	}
 	if len(c.Region) != 2 {
 		return fmt.Errorf("--region %q: give a country of two letters, such as IN", c.Region)

@@ -174,7 +174,7 @@ func TestTheRestIsNotARequest(t *testing.T) {
 // TestSlowClients sees that who never ends a request's head is hung up on, and
 // that all deadlines are set.
 func TestSlowClients(t *testing.T) {
-	srv, l, err := listen("127.0.0.1:0", http.NotFoundHandler(), slog.New(slog.DiscardHandler))
+	srv, l, err := listen("127.0.0.1:0", 100, http.NotFoundHandler(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

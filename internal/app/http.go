@@ -29,6 +29,8 @@ const (
 	imageBody  = 160 << 20 // several photos of a phone at once
 	importBody = 512 << 20 // a catalogue
 
+	opsConnections = 256 // of the operator, whatever shoppers do
+
 	answerTime = 60 * time.Second // for a whole answer; streams and uploads set their own
 	uploadTime = 30 * time.Minute
 )
@@ -175,16 +177,18 @@ func (s *status) Unwrap() http.ResponseWriter { return s.ResponseWriter }
 
 // listen opens an address and serves it until ctx ends, then lets running
 // requests finish.
-func listen(addr string, h http.Handler, log *slog.Logger) (*http.Server, net.Listener, error) {
+func listen(addr string, most int, h http.Handler, log *slog.Logger) (*http.Server, *crowd, error) {
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, nil, fmt.Errorf("listen on %s: %w", addr, err)
 	}
+	c := newCrowd(l, most)
 	return &http.Server{
 		Handler:           h,
+		ConnState:         c.state,
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-	}, l, nil
+	}, c, nil
 }

@@ -37,7 +37,7 @@ func signUpUntilKilled() {
 
 func signUpAll(ctx context.Context, dir, round string) error {
 	var cfg Config
-	if err := defaults(&cfg); err != nil {
+	if err := Defaults(&cfg); err != nil {
 		return err
 	}
 	cfg.Data, cfg.Shards = dir, 2

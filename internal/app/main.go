@@ -29,6 +29,8 @@ type commands struct {
 	Shop    shopCmd    `cmd:"" help:"List, show, suspend and resume shops."`
 	Import  importCmd  `cmd:"" help:"Import a Shopify product CSV into a shop."`
 	Export  exportCmd  `cmd:"" help:"Export a shop's catalogue as a Shopify product CSV."`
+	Backup  backupCmd  `cmd:"" help:"Copy everything that is kept to a folder, while serving or not, and check the copy."`
+	Restore restoreCmd `cmd:"" help:"Put a backup back into an empty data folder, and check it."`
 	Doctor  doctorCmd  `cmd:"" help:"Say what is wrong, if anything is."`
 	Config  configCmd  `cmd:"" help:"Print the effective settings."`
 	Openapi openapiCmd `cmd:"" help:"Print the OpenAPI document of the API."`
@@ -119,7 +121,7 @@ func (r *remote) operate(ctx context.Context, fn func(api.Operator) error) error
 		return fmt.Errorf("--data: %w", err)
 	}
 	cfg := Config{}
-	if err := defaults(&cfg); err != nil {
+	if err := Defaults(&cfg); err != nil {
 		return err
 	}
 	cfg.Data = r.Data
@@ -134,9 +136,9 @@ func (r *remote) operate(ctx context.Context, fn func(api.Operator) error) error
 	return errors.Join(fn(a), a.Close())
 }
 
-// defaults fills a Config as if it had been given no flags, but the
+// Defaults fills a Config as if it had been given no flags, but the
 // environment.
-func defaults(c *Config) error {
+func Defaults(c *Config) error {
 	k, err := kong.New(c, kong.Exit(func(int) {}))
 	if err != nil {
 		return err
@@ -219,6 +221,10 @@ func (c *configCmd) Run(out io.Writer) error {
 		return err
 	}
 	printSettings(out, reflect.ValueOf(c.Config), "")
+	d := c.Divide()
+	fmt.Fprintf(out, "# of the memory: %v for the runtime, %v for databases (%d readers each, %v a connection), %v for pages, %v for the directory (%d shops), %v for pictures being worked on\n",
+		Size(d.Runtime>>20<<20), Size(d.SQLite>>20<<20), d.Readers, Size(d.CacheKiB<<10), Size(d.Pages>>20<<20), Size(d.Directory>>20<<20), d.Shops, Size(d.Pictures>>20<<20))
+	fmt.Fprintf(out, "# at most %d connections and %d live screens\n", d.Connections, d.Streams)
 	return nil
 }
 

@@ -6,8 +6,6 @@ import (
 	"io"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"haat/internal/api"
 	"haat/internal/catalog"
 	"haat/internal/event"
@@ -179,13 +177,8 @@ func (a *App) Health(ctx context.Context) ([]api.Finding, error) {
 		err := s.Check(ctx)
 		add("shard "+name, err, fmt.Sprintf("%s answers in %v", s.Engine(), time.Since(start).Round(time.Microsecond)), "restart; if it stays, restore the shard from a backup")
 	}
-	var disk unix.Statfs_t
-	err = unix.Statfs(a.cfg.Data, &disk)
-	free := int64(disk.Bavail) * int64(disk.Bsize)
-	if err == nil && free < 1<<30 {
-		err = fmt.Errorf("only %d MiB are free in %s", free>>20, a.cfg.Data)
-	}
-	add("disk", err, fmt.Sprintf("%d GiB free", free>>30), "make room: writes are refused when the disk is full")
+	good, err := a.diskFinding()
+	add("disk", err, good, "make room: writes are refused when the disk is full")
 	parked, err := a.bus.ParkedCounts(ctx)
 	var events int64
 	for _, c := range parked {

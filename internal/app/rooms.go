@@ -99,6 +99,7 @@ func (a *App) openImporter() (err error) {
 		},
 		Lasting: fetch.Permanent,
 		ShopURL: a.cfg.ShopURL,
+		Room:    a.uploads,
 		Log:     a.log,
 	})
 	return err

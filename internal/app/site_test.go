@@ -1,6 +1,7 @@
 package app
 
 import (
+	"haat/internal/edge"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -64,17 +65,21 @@ func open(t *testing.T, change func(*Config)) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	serve := func(h http.Handler) (string, *http.Server) {
-		srv, l, err := listen("127.0.0.1:0", h, slog.New(slog.DiscardHandler))
+	serve := func(h http.Handler, front bool) (string, *http.Server) {
+		srv, l, err := listen("127.0.0.1:0", 1000, h, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}
-		go srv.Serve(l)
+		var on net.Listener = l
+		if front {
+			on = edge.NewFront(l, s.app.pages, edge.FrontOptions{State: l.state})
+		}
+		go srv.Serve(on)
 		return l.Addr().String(), srv
 	}
 	var servers [2]*http.Server
-	s.public, servers[0] = serve(public)
-	s.ops, servers[1] = serve(ops)
+	s.public, servers[0] = serve(public, true)
+	s.ops, servers[1] = serve(ops, false)
 	s.client = &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
@@ -103,7 +108,7 @@ func open(t *testing.T, change func(*Config)) *site {
 func settings(t *testing.T, dir string) Config {
 	t.Helper()
 	var c Config
-	if err := defaults(&c); err != nil {
+	if err := Defaults(&c); err != nil {
 		t.Fatal(err)
 	}
 	c.Data, c.Listen, c.OpsListen, c.URL, c.Dev, c.TrustProxy = dir, "127.0.0.1:0", "127.0.0.1:0", "http://"+domain+":8080", true, true

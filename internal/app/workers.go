@@ -69,6 +69,19 @@ func (a *App) acrossShops(ctx context.Context, q *db.AcrossSQL, at time.Time, fn
 }
 
 func (a *App) gauges() {
+	a.diskGauges()
+	a.meter.Gauge("haat_connections", "Open connections of shoppers and merchants.", func() float64 {
+		if c := a.crowd.Load(); c != nil {
+			return float64(c.now())
+		}
+		return 0
+	})
+	a.meter.Gauge("haat_connections_refused", "Connections turned away since the start, all places being taken by busy ones.", func() float64 {
+		if c := a.crowd.Load(); c != nil {
+			return float64(c.refused.Load())
+		}
+		return 0
+	})
 	a.meter.Gauge("haat_event_units_busy", "Subscribers at work on, or waiting with, some shop's events.", func() float64 {
 		busy, _ := a.bus.Backlog()
 		return float64(busy)

@@ -63,12 +63,17 @@ type Upload struct {
 // too large is a TooLarge fault and leaves nothing. Drop it afterwards: that
 // leaves a file alone that an import has begun with.
 func (m *Importer) Keep(from io.Reader) (*Upload, error) {
+	if m.Room != nil {
+		if err := m.Room(); err != nil {
+			return nil, err
+		}
+	}
 	u := &Upload{m: m, name: id.New[struct{}]().String() + ".csv"}
 	m.keep(u.name, true)
 	f, err := m.files.OpenFile(u.name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		m.keep(u.name, false)
-		return nil, fmt.Errorf("keep the file: %w", err)
+		return nil, fault.Full(fmt.Errorf("keep the file: %w", err))
 	}
 	text, tap := io.Pipe()
 	rows := make(chan int, 1)
@@ -86,7 +91,7 @@ func (m *Importer) Keep(from io.Reader) (*Upload, error) {
 	u.rows = int64(<-rows)
 	if err = errors.Join(err, f.Sync(), f.Close(), m.syncFolder()); err != nil {
 		m.keep(u.name, false)
-		return nil, errors.Join(err, m.drop(u.name))
+		return nil, fault.Full(errors.Join(err, m.drop(u.name)))
 	}
 	u.sum = h.Sum(nil)
 	return u, nil
@@ -121,7 +126,16 @@ func (m *Importer) keep(name string, on bool) {
 	}
 }
 
+// Keeping runs fn while no uploaded file is removed.
+func (m *Importer) Keeping(_ context.Context, fn func() error) error {
+	m.removing.RLock()
+	defer m.removing.RUnlock()
+	return fn()
+}
+
 func (m *Importer) drop(name string) error {
+	m.removing.Lock()
+	defer m.removing.Unlock()
 	if err := m.files.Remove(name); err != nil && !os.IsNotExist(err) {
 		return err
 	}

@@ -23,6 +23,7 @@ type ImporterConfig struct {
 	Fetch   func(ctx context.Context, shop id.Shop, url string) (media.Image, error)
 	Lasting func(error) bool         // a failure to fetch that trying again cannot mend; nil: none is
 	ShopURL func(slug string) string // a shop's origin, under which its pictures are served
+	Room    func() error             // why no more files can be taken, if so; nil: there is always room
 	Log     *slog.Logger
 
 	MaxFile    int64                           // bytes of a file; 0: 512 MB
@@ -39,6 +40,8 @@ type Importer struct {
 	files  *os.Root
 	rows   *desk
 	images *desk
+
+	removing sync.RWMutex // held to remove a file
 
 	mu      sync.Mutex
 	flying  map[dueKey]bool // images that are being fetched

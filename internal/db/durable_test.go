@@ -29,12 +29,16 @@ func TestMain(m *testing.M) {
 	dbtest.Main(m)
 }
 
-var rowSchema = Schema("row", fstest.MapFS{"schema/0001_row.sql": {Data: []byte(`
+func rowFiles(sql string) fstest.MapFS {
+	return fstest.MapFS{"schema/0001_row.sql": {Data: []byte(sql)}}
+}
+
+var rowSchema = Schema("row", rowFiles(`
 CREATE TABLE one_row (
 	shop BIGINT NOT NULL,
 	k    BIGINT NOT NULL,
 	PRIMARY KEY (shop, k)
-);`)}})
+);`))
 
 var (
 	putRow  = Q(`INSERT INTO one_row (shop, k) VALUES ($1, $2)`)

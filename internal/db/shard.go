@@ -21,7 +21,7 @@ var ErrMoved = errors.New("the shop is not open on this shard at this epoch")
 var ErrUnique = errors.New("a row with this key exists already")
 
 // ErrFull says that the disk or the database has no room for a write.
-var ErrFull = fault.Busy(10*time.Second, "We cannot save anything just now: the disk is full. Reading goes on.").With("disk-full")
+var ErrFull = fault.DiskFull
 
 // engine is a database that can run transactions: SQLite or PostgreSQL.
 type engine interface {
@@ -33,6 +33,10 @@ type engine interface {
 	write(ctx context.Context, w *work) error
 	// migrate runs text outside of any shop.
 	migrate(ctx context.Context, fn func(session, func(script string) error) error) error
+	// snapshot opens one instant for copying.
+	snapshot(ctx context.Context) (*Snapshot, error)
+	// full reports whether the last write found no room.
+	full() bool
 	close() error
 }
 
@@ -44,6 +48,7 @@ type session interface {
 
 // work is one transaction for an engine's write.
 type work struct {
+	shop int64               // 0 for the control database
 	run  func(session) error // may run again
 	tick *tick               // set by run; nil for the control database
 }
@@ -106,6 +111,13 @@ func openShard(ctx context.Context, e engine, schemas []*SchemaSet) (*Shard, err
 // Close lets running work finish and closes the database.
 func (s *Shard) Close() error { return s.e.close() }
 
+// Full reports whether the last write found no room on the disk. The next one
+// that does is enough to make it false.
+func (s *Shard) Full() bool { return s.e.full() }
+
+// Full is as that of a shard.
+func (c *Control) Full() bool { return c.e.full() }
+
 // Engine is "sqlite" or "postgres".
 func (s *Shard) Engine() string { return s.e.name() }
 
@@ -166,7 +178,7 @@ func (s *Shard) Create(ctx context.Context, shop id.Shop, epoch int64, fn func(*
 
 func (s *Shard) change(ctx context.Context, shop id.Shop, epoch int64, fn func(*Tx) error) (Mark, error) {
 	var tx *Tx
-	w := &work{}
+	w := &work{shop: int64(shop)}
 	w.run = func(raw session) error {
 		tx = &Tx{shop: shop, now: time.Now().UTC().Truncate(time.Microsecond), s: counted{raw, &s.stmts}}
 		if err := fn(tx); err != nil {
@@ -187,7 +199,7 @@ func (s *Shard) change(ctx context.Context, shop id.Shop, epoch int64, fn func(*
 // Erase deletes every row of a shop that is nobody's: an orphan of a sign-up
 // that died half way. The caller has made sure of that.
 func (s *Shard) Erase(ctx context.Context, shop id.Shop) error {
-	w := &work{run: func(raw session) error {
+	w := &work{shop: int64(shop), run: func(raw session) error {
 		for _, q := range s.erase {
 			if _, err := exec(ctx, raw, q, []any{int64(shop)}); err != nil {
 				return err
@@ -207,11 +219,16 @@ type Count struct {
 // Across runs a shard-wide statement in one snapshot.
 func (s *Shard) Across(ctx context.Context, q *AcrossSQL, args ...any) ([]Count, error) {
 	var out []Count
-	err := s.e.read(ctx, func(raw session) error {
-		out = out[:0]
-		return each(ctx, raw, &q.stmt, func(c *Count) []any { return []any{(*int64)(&c.Shop), &c.N} },
-			func(c Count) error { out = append(out, c); return nil }, args)
+	err := s.e.read(ctx, func(raw session) (err error) {
+		out, err = across(ctx, raw, q, args)
+		return err
 	})
+	return out, err
+}
+
+func across(ctx context.Context, raw session, q *AcrossSQL, args []any) (out []Count, err error) {
+	err = each(ctx, raw, &q.stmt, func(c *Count) []any { return []any{(*int64)(&c.Shop), &c.N} },
+		func(c Count) error { out = append(out, c); return nil }, args)
 	return out, err
 }
 

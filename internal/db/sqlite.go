@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	sqlite3 "github.com/ncruces/go-sqlite3"
@@ -18,6 +19,7 @@ type SQLiteOptions struct {
 	Readers   int   // reading connections; 0 means two per processor, at least four
 	CacheKiB  int64 // page cache of each connection; 0 means 8 MiB
 	BatchSize int   // changes per commit at most; 0 means 128
+	Queue     int   // changes that wait to be written at most, those of one shop included; 0 means 8,192
 }
 
 // sqlite is one file with many readers and exactly one writer.
@@ -31,11 +33,18 @@ type sqlite struct {
 	once    sync.Once
 	batch   int
 	w       *sqliteConn
+	queue   queue
+	noRoom  atomic.Bool  // the last commit found the disk full
+	held    atomic.Int32 // snapshots that are being copied: the log cannot be reset
+	tried   time.Time    // when the log was last to be reset
 }
 
 const (
 	checkpointPages = 16_000            // about 64 MB: rare enough to stay off the batch path
 	walLimit        = 512 << 20 / 4_096 // pages at which the writer stops to reset the log
+	walKept         = 64 << 20          // bytes of the log's file that stay once it has been reset
+	busyTimeout     = 5 * time.Second
+	resetWait       = 100 * time.Millisecond // of the writer, for readers to let go of the log
 )
 
 func openSQLite(path string, o SQLiteOptions) (*sqlite, error) {
@@ -48,16 +57,20 @@ func openSQLite(path string, o SQLiteOptions) (*sqlite, error) {
 	if o.BatchSize == 0 {
 		o.BatchSize = 128
 	}
+	if o.Queue == 0 {
+		o.Queue = 8_192
+	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, err
 	}
 	e := &sqlite{
 		path: path, readers: make(chan *sqliteConn, o.Readers), batch: o.BatchSize,
-		jobs: make(chan *job, 4*o.BatchSize), stopped: make(chan struct{}), closing: make(chan struct{}),
+		queue: queue{most: o.Queue, share: 2 * o.BatchSize, shops: map[int64]*line{}},
+		jobs:  make(chan *job, 4*o.BatchSize), stopped: make(chan struct{}), closing: make(chan struct{}),
 	}
 	var err error
 	e.w, err = openConn(path, sqlite3.OPEN_READWRITE|sqlite3.OPEN_CREATE, o.CacheKiB,
-		"PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0;")
+		fmt.Sprintf("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0; PRAGMA journal_size_limit=%d;", walKept))
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +93,8 @@ func openConn(path string, flags sqlite3.OpenFlag, cacheKiB int64, pragmas strin
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
-	err = c.Exec(fmt.Sprintf("PRAGMA busy_timeout=5000; PRAGMA foreign_keys=OFF; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-%d;%s", cacheKiB, pragmas))
+	err = c.Exec(fmt.Sprintf("PRAGMA busy_timeout=%d; PRAGMA foreign_keys=OFF; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-%d;%s",
+		busyTimeout.Milliseconds(), cacheKiB, pragmas))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), c.Close())
 	}
@@ -88,6 +102,7 @@ func openConn(path string, flags sqlite3.OpenFlag, cacheKiB int64, pragmas strin
 }
 
 func (e *sqlite) name() string { return "sqlite" }
+func (e *sqlite) full() bool   { return e.noRoom.Load() }
 
 func (e *sqlite) close() error {
 	e.once.Do(func() { close(e.closing) })
@@ -122,7 +137,7 @@ func (e *sqlite) read(ctx context.Context, fn func(session) error) error {
 	old := c.c.SetInterrupt(ctx)
 	defer c.c.SetInterrupt(old)
 	if err := c.c.Exec("BEGIN"); err != nil {
-		return sqliteError(err)
+		return e.explain(sqliteError(err))
 	}
 	err := safely(func() error { return fn(c) })
 	c.c.SetInterrupt(context.Background()) // else a cancelled ROLLBACK would leave the snapshot open
@@ -260,23 +275,4 @@ func (c *sqliteConn) exec(ctx context.Context, q *stmt, args []any) (int64, erro
 		return 0, sqliteError(err)
 	}
 	return c.c.TotalChanges() - before, nil
-}
-
-var errClosed = errors.New("the database is closed")
-
-// sqliteError gives an engine's error the platform's meaning.
-func sqliteError(err error) error {
-	var e *sqlite3.Error
-	if err == nil || !errors.As(err, &e) {
-		return err
-	}
-	switch {
-	case e.ExtendedCode() == sqlite3.CONSTRAINT_UNIQUE, e.ExtendedCode() == sqlite3.CONSTRAINT_PRIMARYKEY:
-		return fmt.Errorf("%w: %w", ErrUnique, err)
-	case e.Code() == sqlite3.FULL:
-		return fmt.Errorf("%w: %w", ErrFull, err)
-	case e.Code() == sqlite3.INTERRUPT:
-		return fmt.Errorf("%w: %w", context.Canceled, err)
-	}
-	return err
 }

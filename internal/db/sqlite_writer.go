@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"sync/atomic"
+	"time"
 
 	sqlite3 "github.com/ncruces/go-sqlite3"
 )
@@ -26,6 +27,10 @@ const (
 )
 
 func (e *sqlite) write(ctx context.Context, w *work) error {
+	if err := e.queue.enter(ctx, w.shop); err != nil {
+		return err
+	}
+	defer e.queue.leave(w.shop)
 	return e.submit(ctx, &job{ctx: ctx, w: w})
 }
 
@@ -87,15 +92,20 @@ func (e *sqlite) writer() {
 			}
 			continue
 		}
-		e.runBatch(first)
+		start := time.Now()
+		n := e.runBatch(first)
+		e.queue.took(time.Since(start), n)
 		e.limitLog()
 	}
 }
 
-func (e *sqlite) runBatch(first *job) {
+// runBatch answers every job that it takes. It returns how many
+// were in its transaction.
+func (e *sqlite) runBatch(first *job) int {
 	if err := e.w.c.Exec("BEGIN IMMEDIATE"); err != nil {
-		e.reject(first, sqliteError(err))
-		return
+		err = e.explain(sqliteError(err))
+		e.reject(first, err)
+		return 1
 	}
 	var members []*job
 	for j := first; j != nil; j = e.next(len(members)) {
@@ -106,7 +116,7 @@ func (e *sqlite) runBatch(first *job) {
 			j.done <- err
 			continue
 		}
-		err := e.runOne(j)
+		err := e.explain(e.runOne(j))
 		switch {
 		case err == nil:
 			members = append(members, j)
@@ -115,24 +125,28 @@ func (e *sqlite) runBatch(first *job) {
 			// in it any more: acknowledge none, run the others again.
 			j.done <- err
 			e.rerun(members)
-			return
+			return len(members) + 1
 		default:
 			j.done <- err
 		}
 	}
 	if err := e.w.c.Exec("COMMIT"); err != nil {
-		err = sqliteError(err)
+		err = e.explain(sqliteError(err))
 		if !e.w.c.GetAutocommit() {
 			err = errors.Join(err, e.w.c.Exec("ROLLBACK"))
 		}
 		for _, j := range members {
 			j.done <- err
 		}
-		return
+		return len(members)
+	}
+	if len(members) > 0 {
+		e.noRoom.Store(false)
 	}
 	for _, j := range members {
 		j.done <- nil
 	}
+	return len(members)
 }
 
 // next gives the job to run after n members, or nil to commit.
@@ -156,12 +170,12 @@ func (e *sqlite) next(n int) *job {
 func (e *sqlite) rerun(members []*job) {
 	for _, j := range members {
 		if err := e.w.c.Exec("BEGIN IMMEDIATE"); err != nil {
-			j.done <- sqliteError(err)
+			j.done <- e.explain(sqliteError(err))
 			continue
 		}
-		err := e.runOne(j)
+		err := e.explain(e.runOne(j))
 		if err == nil {
-			err = sqliteError(e.w.c.Exec("COMMIT"))
+			err = e.explain(sqliteError(e.w.c.Exec("COMMIT")))
 		}
 		if !e.w.c.GetAutocommit() {
 			err = errors.Join(err, e.w.c.Exec("ROLLBACK"))
@@ -237,11 +251,17 @@ func (c *sqliteConn) runTick(t *tick) error {
 }
 
 // limitLog resets a write-ahead log that has outgrown its limit because
-// readers and writers never paused for the checkpointer.
+// readers and writers never paused for the checkpointer. It tries for a moment
+// and not again for a second: a long read holds the log, and may.
 func (e *sqlite) limitLog() {
-	if n, err := logPages(e.path); err == nil && n > walLimit {
-		_, _, _ = e.w.c.WALCheckpoint("main", sqlite3.CHECKPOINT_RESTART)
+	n, err := logPages(e.path)
+	if err != nil || n <= walLimit || e.held.Load() > 0 || time.Since(e.tried) < time.Second {
+		return
 	}
+	e.tried = time.Now()
+	_ = e.w.c.BusyTimeout(resetWait)
+	_, _, _ = e.w.c.WALCheckpoint("main", sqlite3.CHECKPOINT_TRUNCATE)
+	_ = e.w.c.BusyTimeout(busyTimeout)
 }
 
 func logPages(path string) (int64, error) {

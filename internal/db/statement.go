@@ -84,6 +84,22 @@ func (s *SchemaSet) Tables() ([]string, error) {
 	return out, nil
 }
 
+// Newest gives the newest version of each room's schema that this program
+// knows, on SQLite, that of the clocks included.
+func Newest(sets []*SchemaSet) (map[string]int64, error) {
+	out := map[string]int64{}
+	for _, s := range append([]*SchemaSet{clockSchema}, sets...) {
+		steps, err := s.steps("sqlite")
+		if err != nil {
+			return nil, err
+		}
+		for _, st := range steps {
+			out[s.Room] = max(out[s.Room], int64(st.version))
+		}
+	}
+	return out, nil
+}
+
 type step struct {
 	version int
 	name    string

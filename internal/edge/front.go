@@ -46,6 +46,9 @@ type FrontOptions struct {
 	Idle    time.Duration // between requests, and to take an answer in; 0 means 2 min
 	Routes  int           // addresses that are known; 0 means 100,000
 	Observe func(status int, took time.Duration)
+	// State is told when a connection of the front begins and ends to be idle,
+	// as http.Server.ConnState is.
+	State func(net.Conn, http.ConnState)
 }
 
 // route is where an address leads.
@@ -73,6 +76,9 @@ func NewFront(inner net.Listener, p *Pages, o FrontOptions) *Front {
 	}
 	if o.Observe == nil {
 		o.Observe = func(int, time.Duration) {}
+	}
+	if o.State == nil {
+		o.State = func(net.Conn, http.ConnState) {}
 	}
 	f := &Front{
 		inner: inner, pages: p, o: o, next: make(chan net.Conn), closed: make(chan struct{}), conns: map[net.Conn]struct{}{},
@@ -287,6 +293,10 @@ func (s *session) read() error {
 		return net.ErrClosed
 	default:
 	}
+	if s.buf == nil {
+		s.o.State(s.c, http.StateIdle)
+		defer s.o.State(s.c, http.StateActive)
+	}
 	if s.buf == nil && s.raw != nil {
 		return s.wait()
 	}
@@ -442,6 +452,9 @@ type handed struct {
 	net.Conn
 	unread []byte
 }
+
+// NetConn is the connection below.
+func (h *handed) NetConn() net.Conn { return h.Conn }
 
 func (h *handed) Read(b []byte) (int, error) {
 	if len(h.unread) > 0 {

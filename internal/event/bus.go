@@ -28,6 +28,12 @@ type Bus struct {
 
 	followers map[id.Shop]map[chan struct{}]bool
 
+	seats struct {
+		perShop, all int
+		taken        map[id.Shop]int
+		total        int
+	}
+
 	ctx     context.Context
 	cancel  context.CancelFunc
 	running sync.WaitGroup
@@ -80,6 +86,7 @@ const (
 func NewBus(f *fleet.Fleet, log *slog.Logger) *Bus {
 	b := &Bus{fleet: f, log: log, units: map[unitKey]*unit{}, followers: map[id.Shop]map[chan struct{}]bool{}, ready: make(chan *unit, maxUnits), slow: make(chan *unit, maxUnits)}
 	b.idle = sync.NewCond(&b.mu)
+	b.seats.perShop, b.seats.all, b.seats.taken = 50, 5_000, map[id.Shop]int{}
 	f.OnWrite(b.wake)
 	return b
 }

@@ -142,5 +142,7 @@ func (u unavailable) Unwrap() error { return u.error }
 // waits, however long it takes, and is not counted against it.
 func Unavailable(err error) error { return unavailable{err} }
 
-func isUnavailable(err error) bool { return errors.As(err, new(unavailable)) }
-func isPoison(err error) bool      { return errors.As(err, new(poison)) }
+func isUnavailable(err error) bool {
+	return errors.As(err, new(unavailable)) || errors.Is(err, db.ErrFull)
+}
+func isPoison(err error) bool { return errors.As(err, new(poison)) }

@@ -3,9 +3,11 @@ package event
 import (
 	"context"
 	"encoding/json"
+	"sync"
 	"time"
 
 	"haat/internal/db"
+	"haat/internal/fault"
 	"haat/internal/fleet"
 	"haat/internal/id"
 )
@@ -63,6 +65,33 @@ func (b *Bus) Follow(ctx context.Context, room *fleet.Room, after int64, fn func
 		case <-news:
 		}
 	}
+}
+
+// Seats bounds how many may follow one shop, and all shops together, at once.
+func (b *Bus) Seats(perShop, all int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.seats.perShop, b.seats.all = perShop, all
+}
+
+// Seat takes a place to follow a shop from. When all are taken it is a Busy
+// fault. leave gives the place back.
+func (b *Bus) Seat(shop id.Shop) (leave func(), err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.seats.taken[shop] >= b.seats.perShop || b.seats.total >= b.seats.all {
+		return nil, fault.Busy(30*time.Second, "Too many screens follow live just now. Close one, or try again in a moment.").With("too-many-streams")
+	}
+	b.seats.taken[shop]++
+	b.seats.total++
+	return sync.OnceFunc(func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.seats.total--
+		if b.seats.taken[shop]--; b.seats.taken[shop] == 0 {
+			delete(b.seats.taken, shop)
+		}
+	}), nil
 }
 
 // listen gives a channel that holds a token whenever the shop has news.

@@ -9,6 +9,7 @@ package fault
 import (
 	"errors"
 	"fmt"
+	"syscall"
 	"time"
 )
 
@@ -104,6 +105,18 @@ func Anonymous(format string, args ...any) *Fault {
 // TooLarge says that the input exceeds a limit.
 func TooLarge(pointer, format string, args ...any) *Fault {
 	return &Fault{Kind: KindTooLarge, Field: pointer, Message: fmt.Sprintf(format, args...)}
+}
+
+// DiskFull says that nothing can be saved for want of room.
+var DiskFull = Busy(10*time.Second, "We cannot save anything just now: the disk is full. Reading goes on.").With("disk-full")
+
+// Full marks an error of the system that says a disk has no room, or a file no
+// right to more, as DiskFull. Any other error it gives as it is.
+func Full(err error) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG) {
+		return fmt.Errorf("%w: %w", DiskFull, err)
+	}
+	return err
 }
 
 // Of finds the fault in err's chain; nil if there is none.

@@ -47,6 +47,7 @@ type Config struct {
 	FirstShard string
 	Schemas    []*db.SchemaSet // of every room that keeps rows on shards
 	SQLite     db.SQLiteOptions
+	Cached     int    // entries of the directory kept in memory; 0 means 100,000
 	Domain     string // shops are <slug>.<Domain>, without port
 	Log        *slog.Logger
 }
@@ -107,8 +108,8 @@ func scanEntry(e *Entry) []any {
 // ones if there are none.
 func OpenFleet(ctx context.Context, c Config) (*Fleet, error) {
 	f := &Fleet{control: c.Control, domain: strings.ToLower(c.Domain), log: c.Log, shards: map[string]*db.Shard{}}
-	f.bySlug = otter.Must(&otter.Options[string, Entry]{MaximumSize: 100_000, ExpiryCalculator: otter.ExpiryWriting[string, Entry](time.Minute)})
-	f.byID = otter.Must(&otter.Options[id.Shop, Entry]{MaximumSize: 100_000, ExpiryCalculator: otter.ExpiryWriting[id.Shop, Entry](time.Minute)})
+	f.bySlug = otter.Must(&otter.Options[string, Entry]{MaximumSize: cmp.Or(c.Cached, 100_000), ExpiryCalculator: otter.ExpiryWriting[string, Entry](time.Minute)})
+	f.byID = otter.Must(&otter.Options[id.Shop, Entry]{MaximumSize: cmp.Or(c.Cached, 100_000), ExpiryCalculator: otter.ExpiryWriting[id.Shop, Entry](time.Minute)})
 	type row struct{ id, dsn string }
 	var rows []row
 	read := func(t *db.ControlTx) (err error) {

@@ -67,7 +67,7 @@ func (d *Disk) Put(ctx context.Context, key string, data []byte) (err error) {
 	defer func() {
 		if err != nil {
 			d.root.Remove(draft)
-			err = fmt.Errorf("store %s: %w", key, err)
+			err = fault.Full(fmt.Errorf("store %s: %w", key, err))
 		}
 	}()
 	f, err := d.root.OpenFile(draft, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)

@@ -22,6 +22,10 @@ type Library struct {
 	disk    *Disk
 	slots   *semaphore.Weighted
 	workers int64
+
+	maxPending, large, most int64 // bytes; see Within
+
+	room    func() error // why no more pictures can be taken, if so
 	pending atomic.Int64 // bytes of uploads being worked on or waiting
 	process func(ctx context.Context, f facts, data []byte) (Image, []Rendition, error)
 }
@@ -31,6 +35,15 @@ const (
 	large      = 128 << 20 // bytes; a picture that takes more to decode is worked on alone
 )
 
+// Within has the library keep within so much memory: a fifth for uploads that
+// wait, the rest for decoding. A picture that would take more than that to
+// decode is refused. Call it before the library is used.
+func (l *Library) Within(bytes int64) {
+	l.maxPending = min(maxPending, max(bytes/5, 2*MaxBytes))
+	l.most = bytes - bytes/5
+	l.large = min(large, l.most/l.workers)
+}
+
 // NewLibrary keeps pictures on the disk and works on at most so many at once
 // (two, if workers is not positive). The disk stays the caller's to close.
 func NewLibrary(disk *Disk, workers int) *Library {
@@ -38,12 +51,18 @@ func NewLibrary(disk *Disk, workers int) *Library {
 		workers = 2
 	}
 	return &Library{
+		room: func() error { return nil },
 		disk: disk, slots: semaphore.NewWeighted(int64(workers)), workers: int64(workers),
+		maxPending: maxPending, large: large, most: 1 << 40,
 		process: func(ctx context.Context, f facts, data []byte) (Image, []Rendition, error) {
 			return f.process(ctx, data)
 		},
 	}
 }
+
+// While has Add ask room first, whose error says why no more pictures can be
+// taken for now. Call it before the library is used.
+func (l *Library) While(room func() error) { l.room = room }
 
 // Add makes and keeps all renditions of an upload. The same bytes give the
 // same picture again without any work. It waits for its turn until ctx ends;
@@ -59,13 +78,19 @@ func (l *Library) Add(ctx context.Context, shop id.Shop, data []byte) (Image, er
 	if m, ok, err := l.known(ctx, shop, hash); ok || err != nil {
 		return m, err
 	}
+	if err := l.room(); err != nil {
+		return Image{}, err
+	}
+	if f.memory > l.most {
+		return Image{}, fault.TooLarge("/image", "The picture has %d × %d pixels, more than this server has the memory for. Save it smaller and upload it again.", f.width, f.height).With("image-pixels")
+	}
 	size := int64(len(data))
 	defer l.pending.Add(-size)
-	if l.pending.Add(size) > maxPending {
+	if l.pending.Add(size) > l.maxPending {
 		return Image{}, fault.Busy(10*time.Second, "Many pictures are being uploaded just now. Try again in a few seconds.")
 	}
 	turns := int64(1)
-	if f.memory > large {
+	if f.memory > l.large {
 		turns = l.workers
 	}
 	if err := l.slots.Acquire(ctx, turns); err != nil {

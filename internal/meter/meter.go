@@ -47,6 +47,19 @@ func (m *Meter) Request(surface string, status int, took time.Duration) {
 	m.requests.WithLabelValues(surface, string([]byte{byte('0' + status/100), 'x', 'x'})).Observe(took.Seconds())
 }
 
+// Surface gives a way to count the requests that a surface answers with 200 or
+// 304, for one that answers so many that looking its labels up would show.
+func (m *Meter) Surface(surface string) func(status int, took time.Duration) {
+	ok, unchanged := m.requests.WithLabelValues(surface, "2xx"), m.requests.WithLabelValues(surface, "3xx")
+	return func(status int, took time.Duration) {
+		if status == http.StatusNotModified {
+			unchanged.Observe(took.Seconds())
+			return
+		}
+		ok.Observe(took.Seconds())
+	}
+}
+
 // Gauge reports a number that is read when asked for.
 func (m *Meter) Gauge(name, help string, read func() float64) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, read))

@@ -37,6 +37,11 @@ func (d *desk) live() error {
 	if err != nil {
 		return err
 	}
+	leave, err := d.Bus.Seat(d.room.Shop())
+	if err != nil {
+		return err
+	}
+	defer leave()
 	stream, err := api.OpenStream(d.w)
 	if err != nil {
 		return nil // gone already
@@ -216,6 +221,11 @@ func (d *desk) liveImport() error {
 	if err != nil {
 		return err
 	}
+	leave, err := d.Bus.Seat(d.room.Shop())
+	if err != nil {
+		return err
+	}
+	defer leave()
 	stream, err := api.OpenStream(d.w)
 	if err != nil {
 		return nil

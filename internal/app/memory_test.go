@@ -1,0 +1,93 @@
+package app
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestSizes(t *testing.T) {
+	for text, want := range map[string]Size{"512MiB": 512 << 20, "1.5 GiB": 3 << 29, "2G": 2 << 30, "100": 100, "1MB": 1e6, "0": 0} {
+		var s Size
+		if err := s.UnmarshalText([]byte(text)); err != nil || s != want {
+			t.Errorf("%s: %d, %v", text, s, err)
+		}
+	}
+	for _, text := range []string{"", "MiB", "-1MiB", "much", "1TB5", "99999999999GiB", "NaN"} {
+		var s Size
+		if err := s.UnmarshalText([]byte(text)); err == nil {
+			t.Errorf("%q was taken as %d", text, s)
+		}
+	}
+	if s := Size(512 << 20); s.String() != "512MiB" || Size(1000).String() != "1000" {
+		t.Errorf("%v", s)
+	}
+}
+
+// However much there is and however many shards, the shares fit into it.
+func TestTheMemoryIsDivided(t *testing.T) {
+	for _, total := range []Size{128 << 20, 512 << 20, 4 << 30, 64 << 30} {
+		for _, shards := range []int{1, 4, 16} {
+			c := Config{Memory: total, Shards: shards}
+			d := c.Divide()
+			if sum := d.SQLite + d.Pages + d.Directory + d.Pictures; sum > int64(total)*8/10 {
+				t.Errorf("%v over %d shards: %d MiB are given out", total, shards, sum>>20)
+			}
+			if d.Runtime+d.SQLite > int64(total) {
+				t.Errorf("%v over %d shards: the runtime's %d MiB and the databases' %d are too much", total, shards, d.Runtime>>20, d.SQLite>>20)
+			}
+			if d.Readers < 2 || d.CacheKiB < 256 || d.Connections < 256 || d.Streams < 16 || d.Shops < 1000 {
+				t.Errorf("%v over %d shards: %+v", total, shards, d)
+			}
+		}
+	}
+}
+
+func TestTheMachinesMemory(t *testing.T) {
+	for name, c := range map[string]struct {
+		files map[string]string
+		want  Size
+	}{
+		"control group":            {map[string]string{"sys/fs/cgroup/memory.max": "1073741824\n", "proc/meminfo": "MemTotal: 8388608 kB\n"}, 921 << 20},
+		"control group, version 1": {map[string]string{"sys/fs/cgroup/memory/memory.limit_in_bytes": "536870912\n"}, 460 << 20},
+		"no limit":                 {map[string]string{"sys/fs/cgroup/memory.max": "max\n", "proc/meminfo": "MemFree: 1 kB\nMemTotal:   8388608 kB\n"}, 4 << 30},
+		"no limit, version 1":      {map[string]string{"sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712\n", "proc/meminfo": "MemTotal: 1048576 kB\n"}, 512 << 20},
+		"nothing is known":         {nil, 512 << 20},
+	} {
+		root := t.TempDir()
+		for file, text := range c.files {
+			path := filepath.Join(root, file)
+			if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := machineMemory(root); got != c.want {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
+}
+
+// The settings come from the command line, are checked, and are shown.
+func TestMemoryOnTheCommandLine(t *testing.T) {
+	run := func(args ...string) (string, int) {
+		var b bytes.Buffer
+		exit := Main(append([]string{"config"}, args...), &b, &b)
+		return b.String(), exit
+	}
+	out, exit := run("--memory", "512MiB", "--min-free", "1GiB")
+	for _, want := range []string{"haat_memory = 512MiB", "haat_min_free = 1GiB", "haat_max_connections = 0", "at most 6553 connections", "102MiB for pages"} {
+		if exit != 0 || !strings.Contains(out, want) {
+			t.Errorf("%q is missing from\n%s", want, out)
+		}
+	}
+	for _, wrong := range [][]string{{"--memory", "much"}, {"--memory", "1MiB"}, {"--max-connections=-1"}, {"--max-streams", "0"}} {
+		if out, exit := run(wrong...); exit == 0 || !strings.Contains(out, strings.TrimLeft(strings.Split(wrong[0], "=")[0], "-")) {
+			t.Errorf("%v: %d %s", wrong, exit, out)
+		}
+	}
+}
