@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"net/http"
+	"net/mail"
 	"os"
 	"time"
 
@@ -38,7 +39,7 @@ func (a *App) openRooms(key []byte) error {
 	limits.CodesPerAddress[0].N = int64(a.cfg.Codes.PerAddress)
 	limits.CodesPerIP[0].N = int64(a.cfg.Codes.PerIP)
 	a.accounts = shop.NewAccounts(a.control, a.fleet, key, a.sendCode, time.Now, limits, a.cfg.ShopURL)
-	a.office = shop.NewOffice(nil)
+	a.office = shop.NewOffice(order.Traded)
 	a.desk = customer.NewDesk(shop.Currency)
 	a.cookies = web.NewCookies(key, a.cfg.HTTPS())
 	a.door = api.NewDoor(a.fleet, a.accounts, a.cookies, api.Limits{PerIP: a.cfg.MaxPerIP, PerPerson: a.cfg.MaxPerPerson, TrustProxy: a.cfg.TrustProxy})
@@ -126,7 +127,17 @@ func (a *App) openPost() error {
 }
 
 func (a *App) sendCode(ctx context.Context, m shop.Message) error {
-	return a.post.Send(ctx, notify.Message{To: m.To, Channel: notify.Channel(m.Channel), Kind: notify.Kind(m.Kind), Code: m.Code, Text: m.Text})
+	return a.post.Send(ctx, platformMail(m, a.cfg.SMTP.From))
+}
+
+// platformMail is a message of the platform's own: it comes from the name that
+// the operator has given with the address, else from ours.
+func platformMail(m shop.Message, from string) notify.Message {
+	name := "haat"
+	if a, err := mail.ParseAddress(from); err == nil && a.Name != "" {
+		name = a.Name
+	}
+	return notify.Message{To: m.To, Channel: notify.Channel(m.Channel), Kind: notify.Kind(m.Kind), Code: m.Code, Subject: m.Subject, Text: m.Text, From: name}
 }
 
 // handlers gives what is served to everyone and what to the operator.

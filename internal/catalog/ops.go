@@ -462,8 +462,15 @@ func CountProducts(ctx context.Context, room *fleet.Room) (n int64, err error) {
 	return n, err
 }
 
+// Priced reports whether there is anything with a price in the shop's currency.
+func Priced(ctx context.Context, r db.Reader) (bool, error) {
+	_, found, err := db.One(ctx, r, anyProduct, func(p *id.Product) []any { return []any{p} })
+	return found, err
+}
+
 var (
-	enterLast = db.Q(`
+	anyProduct = db.Q(`SELECT id FROM product WHERE shop = $1 LIMIT 1`)
+	enterLast  = db.Q(`
 		INSERT INTO collection_product (shop, collection, product, position)
 		VALUES ($1, $2, $3, (SELECT COALESCE(MAX(m.position), 0) + 1 FROM collection_product m WHERE m.shop = $1 AND m.collection = $2))
 		ON CONFLICT (shop, collection, product) DO NOTHING`)
