@@ -69,6 +69,7 @@ func Operations(accounts *shop.Accounts, office *shop.Office, desk *customer.Des
 	g.Add(search.Operations()...)
 	g.Add(insight.Operations()...)
 	api.AddTransfer(g, a.importer)
+	api.AddExports(g, a.importer, desk)
 	api.AddImages(g, a.pictures)
 	api.AddEvents(g, a.bus, a.stopping)
 	return g

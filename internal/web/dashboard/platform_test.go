@@ -105,6 +105,7 @@ func newPlatform(t *testing.T, f *fleet.Fleet) *platform {
 	g.Add(p.Office.Operations()...)
 	g.Add(p.Desk.Operations()...)
 	g.Add(order.Operations()...)
+	api.AddExports(g, importer, p.Desk)
 	both := http.NewServeMux()
 	both.Handle("/", pages)
 	both.Handle("/api/", g)

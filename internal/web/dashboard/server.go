@@ -227,6 +227,8 @@ func (s *server) shopRoutes(mux *http.ServeMux) {
 	page("GET /imports/{import}/errors.csv", (*desk).importErrors)
 	page("GET /export", (*desk).export)
 	page("GET /export/products.csv", (*desk).exportProducts)
+	page("GET /export/orders.csv", (*desk).exportOrders)
+	page("GET /export/customers.csv", (*desk).exportCustomers)
 	page("GET /settings", (*desk).settings)
 	page("POST /settings", (*desk).saveSettings)
 	page("GET /settings/theme", (*desk).theme)
