@@ -17,6 +17,7 @@ import (
 	"haat/internal/event"
 	"haat/internal/fault"
 	"haat/internal/fleet"
+	"haat/internal/guard"
 	"haat/internal/media"
 	"haat/internal/notify"
 	"haat/internal/op"
@@ -59,8 +60,9 @@ const (
 
 type server struct {
 	Deps
-	pages web.Pages
-	shops http.Handler // shows a shop to its merchant
+	pages    web.Pages
+	shops    http.Handler // shows a shop to its merchant
+	previews *guard.Limiter
 
 	routes []string // the patterns of a shop's own pages
 }
@@ -76,6 +78,7 @@ func newServer(d Deps) (*server, http.Handler) {
 		d.Region = "IN"
 	}
 	s := &server{Deps: d}
+	s.previews = guard.NewLimiter(120, time.Minute, "You type faster than we can look. Try again in a moment.")
 	s.pages = web.Pages{Log: d.Log, Error: s.failure}
 	s.shops = storefront.New(storefront.Deps{Fleet: d.Fleet, Door: d.Door, Cookies: d.Cookies, Log: d.Log, URL: d.URL, ShopURL: d.ShopURL})
 	mux := http.NewServeMux()
