@@ -270,3 +270,11 @@ func (v Products) nothingMore() string {
 	}
 	return ""
 }
+
+// capped is a count for where there is room for three digits.
+func capped(n int) string {
+	if n > 999 {
+		return "999+"
+	}
+	return itoa(n)
+}
