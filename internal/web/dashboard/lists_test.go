@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"fmt"
+	"html"
 	"net/url"
 	"regexp"
 	"slices"
@@ -143,6 +144,40 @@ func TestExports(t *testing.T) {
 			other.get("/shops/mine/export/" + path).status(404)
 			other.api("GET", "/shops/mine/exports/"+path, "").status(404).lacks("Meera")
 			p.browser(t).do("GET", "/api/v1/shops/mine/exports/"+path, nil, "").status(401)
+		}
+	})
+}
+
+func TestARemovedCollectionComesBack(t *testing.T) {
+	onPlatform(t, func(t *testing.T, p *platform) {
+		b, room := p.merchant(t, "a@haat.test", "Mine")
+		mug, bowl := newProduct(t, room, "Mug", 10_00, 1), newProduct(t, room, "Bowl", 900_00, 1)
+		hidden := regexp.MustCompile(`<input type="hidden" name="([^"]+)" value="([^"]*)"`)
+		for name, form := range map[string][]string{
+			"picked": {"title", "Picked & chosen", "kind", "manual", "keep", bowl.ID.String() + " " + mug.ID.String()},
+			"ruled":  {"title", "Ruled", "kind", "rule", "match", "any", "field-0", "price", "relation-0", "greater", "value-0", "100.50", "field-1", "title", "relation-1", "contains", "value-1", "mug"},
+		} {
+			at := b.post("/shops/mine/collections/new", form...).to()
+			read := func(at string) catalog.CollectionDetails {
+				c, err := catalog.GetCollection.Do(t.Context(), room, owner(room), catalog.CollectionIn{Collection: at[strings.LastIndexByte(at, '/')+1:]})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return c
+			}
+			before := read(at)
+			b.post(at + "/remove").to()
+			b.get(at).status(404)
+			page := b.get("/shops/mine/collections").status(200).has("The collection is gone.", "data-undo")
+			undo := page.body[strings.Index(page.body, `id="toasts"`):]
+			var back []string
+			for _, m := range hidden.FindAllStringSubmatch(undo, -1) {
+				back = append(back, m[1], html.UnescapeString(m[2]))
+			}
+			after := read(b.post("/shops/mine/collections/new", back...).to())
+			if after.Title != before.Title || after.Handle != before.Handle || !slices.Equal(after.Members, before.Members) || fmt.Sprintf("%+v", after.Rule) != fmt.Sprintf("%+v", before.Rule) || before.Products != 2 || after.Products != 2 {
+				t.Errorf("%s: %+v came back as %+v", name, before, after)
+			}
 		}
 	})
 }

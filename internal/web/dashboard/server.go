@@ -56,6 +56,7 @@ const sessionCookie = "haat_session"
 const (
 	sessionAge  = 90 * 24 * time.Hour
 	flashCookie = "haat_flash"
+	flashBytes  = 2000 // of a word with its undo, before it becomes a cookie
 )
 
 type server struct {
@@ -125,7 +126,7 @@ func (s *server) public(r *http.Request, title string) Public {
 // flash keeps a word for the next page.
 func (s *server) flash(w http.ResponseWriter, r *http.Request, f Flash) {
 	b, err := json.Marshal(f)
-	if err == nil && len(b) < 2000 {
+	if err == nil && len(b) < flashBytes {
 		s.Cookies.Set(w, r, flashCookie, url.QueryEscape(string(b)), time.Minute)
 	}
 }
