@@ -24,7 +24,7 @@ import (
 // floors, lowest first: a room may import rooms of lower floors only. Leaves
 // import nothing but the standard library.
 var floors = [][]string{
-	{"money", "id", "fault"},
+	{"money", "id", "fault", "sheet"},
 	{"guard", "meter", "db"},
 	{"fleet"},
 	{"event"},

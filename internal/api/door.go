@@ -109,12 +109,35 @@ func (d *Door) Admit(r *http.Request, i op.Info, by op.Caller, person string) er
 		return nil
 	}
 	if person != "" {
-		return d.person.Allow(web.Host(r) + " " + person)
+		key, err := d.known(r, person)
+		if err != nil {
+			return err
+		}
+		return d.person.Allow(key)
 	}
 	if err := d.person.Allow(by.Session); err != nil {
 		return err
 	}
 	return d.ip.Allow(by.IP)
+}
+
+// known names a shop's person in one way, however their phone number or e-mail
+// address was typed: a number without a country is one of the shop's. What is
+// neither stays as it is; nobody can order with it.
+func (d *Door) known(r *http.Request, typed string) (string, error) {
+	room, err := d.Shop(r, op.Shopper, "")
+	if err != nil {
+		return "", err
+	}
+	s, err := shop.ForPage.Do(r.Context(), room, op.Caller{}, shop.PageIn{})
+	if err != nil {
+		return "", err
+	}
+	name := strings.ToLower(strings.TrimSpace(typed))
+	if c, err := shop.GuessContact(typed, s.Country); err == nil {
+		name = c.Address
+	}
+	return room.Shop().String() + " " + name, nil
 }
 
 // IP is the address that the request came from.

@@ -3,12 +3,10 @@ package api
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"maps"
 	"mime/multipart"
 	"net/http"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -54,22 +52,6 @@ func AddTransfer(g *op.Registry, m *catalog.Importer) {
 			return answer(w, http.StatusAccepted, out)
 		})
 	g.Add(m.Operations()...)
-	for _, method := range []string{"GET", "POST"} {
-		i := op.Info{Name: "catalog.export", Method: method, Path: "/exports", Summary: "Export the catalogue as a Shopify product CSV", Role: op.Merchant, Kind: "read"}
-		if method == "POST" {
-			i.Name = "catalog.export-post"
-		}
-		g.Handle(i, &huma.Operation{Responses: map[string]*huma.Response{"200": {Description: "The CSV", Content: map[string]*huma.MediaType{"text/csv": {}}}}},
-			func(w http.ResponseWriter, r *http.Request, c op.Call) error { return SendExport(w, r, c, m) })
-	}
-}
-
-// SendExport streams a shop's catalogue as a file.
-func SendExport(w http.ResponseWriter, r *http.Request, c op.Call, m *catalog.Importer) error {
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(30 * time.Minute))
-	w.Header().Set("Content-Type", "text/csv; charset=utf-8")
-	w.Header().Set("Content-Disposition", fmt.Sprintf(`attachment; filename="%s-products.csv"`, c.Room.Slug()))
-	return m.Export(r.Context(), c.Room, w)
 }
 
 // receiveImport reads the parts of a form as they come. The file goes to disk

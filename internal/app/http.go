@@ -135,7 +135,10 @@ func outermost(surface string, m *meter.Meter, log *slog.Logger, next http.Handl
 		_ = c.SetReadDeadline(start.Add(limit))
 		_ = c.SetWriteDeadline(start.Add(limit))
 		defer func() {
-			if p := recover(); p != nil && p != http.ErrAbortHandler {
+			p := recover()
+			if p == http.ErrAbortHandler { // the answer breaks off, so that nobody takes it for whole
+				defer panic(p)
+			} else if p != nil {
 				log.Error("a handler panicked", "method", r.Method, "host", r.Host, "path", r.URL.Path, "panic", p, "stack", string(debug.Stack()))
 				if seen.code == 0 {
 					op.ProblemOf(errors.New("panic"), slog.New(slog.DiscardHandler), "").Write(seen)

@@ -3,13 +3,13 @@ package app
 import (
 	"context"
 	"net/http"
+	"net/mail"
 	"os"
 	"time"
 
 	"haat/internal/api"
 	"haat/internal/catalog"
 	"haat/internal/customer"
-	"haat/internal/db"
 	"haat/internal/fault"
 	"haat/internal/id"
 	"haat/internal/insight"
@@ -40,7 +40,7 @@ func (a *App) openRooms(key []byte) error {
 	limits.CodesPerAddress[1].N = max(limits.CodesPerAddress[1].N, 2*limits.CodesPerAddress[0].N)
 	limits.CodesPerIP[0].N = int64(a.cfg.Codes.PerIP)
 	a.accounts = shop.NewAccounts(a.control, a.fleet, key, a.sendCode, time.Now, limits, a.cfg.ShopURL)
-	a.office = shop.NewOffice(traded)
+	a.office = shop.NewOffice(order.Traded)
 	a.desk = customer.NewDesk(shop.Currency)
 	a.cookies = web.NewCookies(key, a.cfg.HTTPS())
 	a.door = api.NewDoor(a.fleet, a.accounts, a.cookies, api.Limits{PerIP: a.cfg.MaxPerIP, PerPerson: a.cfg.MaxPerPerson, TrustProxy: a.cfg.TrustProxy})
@@ -71,20 +71,10 @@ func Operations(accounts *shop.Accounts, office *shop.Office, desk *customer.Des
 	g.Add(insight.Operations()...)
 	g.Add(notify.Operations()...)
 	api.AddTransfer(g, a.importer)
+	api.AddExports(g, a.importer, desk)
 	api.AddImages(g, a.pictures)
 	api.AddEvents(g, a.bus, a.stopping)
 	return g
-}
-
-// traded reports whether a shop has prices or orders, whose amounts another
-// currency would change.
-func traded(ctx context.Context, r db.Reader) (bool, error) {
-	has, err := catalog.HasProducts(ctx, r)
-	if err != nil || has {
-		return has, err
-	}
-	orders, err := order.CountByState(ctx, r)
-	return orders.All > 0, err
 }
 
 func (a *App) openImporter() (err error) {
@@ -139,7 +129,17 @@ func (a *App) openPost() error {
 }
 
 func (a *App) sendCode(ctx context.Context, m shop.Message) error {
-	return a.post.Send(ctx, notify.Message{To: m.To, Channel: notify.Channel(m.Channel), Kind: notify.Kind(m.Kind), Code: m.Code, Text: m.Text})
+	return a.post.Send(ctx, platformMail(m, a.cfg.SMTP.From))
+}
+
+// platformMail is a message of the platform's own: it comes from the name that
+// the operator has given with the address, else from ours.
+func platformMail(m shop.Message, from string) notify.Message {
+	name := "haat"
+	if a, err := mail.ParseAddress(from); err == nil && a.Name != "" {
+		name = a.Name
+	}
+	return notify.Message{To: m.To, Channel: notify.Channel(m.Channel), Kind: notify.Kind(m.Kind), Code: m.Code, Subject: m.Subject, Text: m.Text, From: name}
 }
 
 // handlers gives what is served to everyone and what to the operator.

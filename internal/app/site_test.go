@@ -1,7 +1,6 @@
 package app
 
 import (
-	"haat/internal/edge"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -18,6 +17,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"haat/internal/edge"
 )
 
 // TestMain lets a child of TestASignUpKilled do its work instead.

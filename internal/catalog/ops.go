@@ -456,25 +456,21 @@ func (in *ProductInput) join(ctx context.Context, tx *db.Tx, p id.Product) error
 // CountProducts gives the number of a shop's products.
 func CountProducts(ctx context.Context, room *fleet.Room) (n int64, err error) {
 	err = room.View(ctx, fleet.AnyAge, func(r db.Reader) error {
-		n, err = count(ctx, r)
+		n, _, err = db.One(ctx, r, countProducts, func(n *int64) []any { return []any{n} })
 		return err
 	})
 	return n, err
 }
 
-func count(ctx context.Context, r db.Reader) (n int64, err error) {
-	n, _, err = db.One(ctx, r, countProducts, func(n *int64) []any { return []any{n} })
-	return n, err
-}
-
-// HasProducts reports whether there are prices in the shop's currency.
-func HasProducts(ctx context.Context, r db.Reader) (bool, error) {
-	n, err := count(ctx, r)
-	return n > 0, err
+// Priced reports whether there is anything with a price in the shop's currency.
+func Priced(ctx context.Context, r db.Reader) (bool, error) {
+	_, found, err := db.One(ctx, r, anyProduct, func(p *id.Product) []any { return []any{p} })
+	return found, err
 }
 
 var (
-	enterLast = db.Q(`
+	anyProduct = db.Q(`SELECT id FROM product WHERE shop = $1 LIMIT 1`)
+	enterLast  = db.Q(`
 		INSERT INTO collection_product (shop, collection, product, position)
 		VALUES ($1, $2, $3, (SELECT COALESCE(MAX(m.position), 0) + 1 FROM collection_product m WHERE m.shop = $1 AND m.collection = $2))
 		ON CONFLICT (shop, collection, product) DO NOTHING`)

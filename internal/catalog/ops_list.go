@@ -20,6 +20,7 @@ type ListIn struct {
 	op.Page
 	Query  string `query:"q" maxLength:"200" doc:"Part of a title, handle, vendor, type, tag or SKU"`
 	Status string `query:"status" enum:"draft,active,archived," doc:"Only these"`
+	Stock  string `query:"stock" enum:"sold-out," doc:"sold-out: only those, archived ones left out, of which nothing can be bought"`
 }
 
 // Summary is a product in its merchant's list.
@@ -41,15 +42,19 @@ type Summary struct {
 	UpdatedAt time.Time   `json:"updated_at"`
 }
 
-var listRows = db.Q(`
+const selectRows = `
 	SELECT p.id, p.handle, p.title, p.status, p.vendor, p.kind, p.price, p.price_max, p.variants, p.image, p.width, p.height, p.alt,
 		p.created_at, p.updated_at, COALESCE(sp.sellable, FALSE),
 		(SELECT COUNT(*) FROM stock_level l WHERE l.shop = $1 AND l.product = p.id AND l.tracked),
 		(SELECT COALESCE(SUM(l.available), 0) FROM stock_level l WHERE l.shop = $1 AND l.product = p.id AND l.tracked)
 	FROM product p LEFT JOIN stock_product sp ON sp.shop = $1 AND sp.product = p.id
 	WHERE p.shop = $1 AND (CAST($2 AS TEXT) = '' OR p.status = $2) AND (CAST($3 AS TEXT) = '%%' OR p.found_by LIKE $3 ESCAPE '\')
-		AND (p.created_at, p.id) < (CAST($4 AS BIGINT), $5)
-	ORDER BY p.created_at DESC, p.id DESC LIMIT $6`)
+		AND (p.created_at, p.id) < (CAST($4 AS BIGINT), $5)`
+
+var (
+	listRows    = db.Q(selectRows + ` ORDER BY p.created_at DESC, p.id DESC LIMIT $6`)
+	listSoldOut = db.Q(selectRows + ` AND p.status <> 'archived' AND NOT COALESCE(sp.sellable, FALSE) ORDER BY p.created_at DESC, p.id DESC LIMIT $6`)
+)
 
 func listProducts(ctx context.Context, r db.Reader, in ListIn) (out op.List[Summary], err error) {
 	currency, err := shop.Currency(ctx, r)
@@ -65,7 +70,15 @@ func listProducts(ctx context.Context, r db.Reader, in ListIn) (out op.List[Summ
 		m       media.Image
 		tracked int64
 	}
-	found, err := db.All(ctx, r, listRows, func(s *row) []any {
+	q := listRows
+	switch in.Stock {
+	case "":
+	case "sold-out":
+		q = listSoldOut
+	default:
+		return out, fault.Invalid("/stock", "Products are listed by stock as sold-out, or all of them.")
+	}
+	found, err := db.All(ctx, r, q, func(s *row) []any {
 		return []any{&s.ID, &s.Handle, &s.Title, &s.Status, &s.Vendor, &s.Type, &s.Price.Amount, &s.PriceMax.Amount, &s.Variants, &s.m.Hash,
 			&s.m.Width, &s.m.Height, &s.m.Alt, &s.CreatedAt, &s.UpdatedAt, &s.Sellable, &s.tracked, &s.Available}
 	}, in.Status, like(in.Query), at, last, in.Size()+1)

@@ -1,7 +1,9 @@
 package customer_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/csv"
 	"fmt"
 	"slices"
 	"sync"
@@ -161,6 +163,47 @@ func TestSearchAndPages(t *testing.T) {
 			if len(seen) != want {
 				t.Errorf("%q: %d customers on all pages, want %d", q, len(seen), want)
 			}
+		}
+	})
+}
+
+func TestExport(t *testing.T) {
+	fleettest.Each(t, schemas, func(t *testing.T, room *fleet.Room) {
+		at := time.Date(2026, 1, 1, 20, 0, 0, 0, time.UTC)
+		zone := time.FixedZone("IST", 19800)
+		const many = 1201 // of which the last page is short
+		_, err := room.Change(t.Context(), func(tx *db.Tx) error {
+			for i := range many {
+				p := customer.Person{Name: fmt.Sprint("Many ", i), Phone: fmt.Sprintf("+91900000%04d", i)}
+				if i == 0 {
+					p = customer.Person{Name: "=cmd", Email: "a@example.com"}
+				}
+				if _, err := customer.Record(t.Context(), tx, p, 12_50, at.Add(time.Duration(i)*time.Second)); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var text bytes.Buffer
+		if err := desk.Export(t.Context(), room, zone, &text); err != nil {
+			t.Fatal(err)
+		}
+		rows, err := csv.NewReader(&text).ReadAll()
+		if err != nil || len(rows) != many+1 {
+			t.Fatalf("%d rows, %v", len(rows), err)
+		}
+		seen := map[string]bool{}
+		for _, r := range rows[1:] {
+			seen[r[8]] = true
+			if r[0] == "'=cmd" && !slices.Equal(r[1:8], []string{"", "a@example.com", "1", "12.50", "INR", "2026-01-02T01:30:00+05:30", "2026-01-02T01:30:00+05:30"}) {
+				t.Errorf("%q", r)
+			}
+		}
+		if len(seen) != many {
+			t.Errorf("%d customers", len(seen))
 		}
 	})
 }

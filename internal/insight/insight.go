@@ -96,6 +96,7 @@ type DaysIn struct {
 // Day is a day so far.
 type Day struct {
 	Date      string      `json:"date" doc:"In the shop's time zone" example:"2026-11-24"`
+	AsOf      time.Time   `json:"as_of" doc:"The moment that these are the figures of"`
 	Orders    int64       `json:"orders"`
 	Units     int64       `json:"units"`
 	Sales     money.Money `json:"sales"`
@@ -130,9 +131,20 @@ func sums(ctx context.Context, r db.Reader, from, to time.Time) ([]sum, error) {
 	return db.All(ctx, r, readSlots, func(s *sum) []any { return []any{&s.at, &s.orders, &s.units, &s.sales} }, from, to)
 }
 
-// midnight is when the day of now, n days ago, began in the shop's zone.
+// midnight is when the day of now, n days ago, began in the shop's zone: the
+// first moment of that date, also where clocks are changed at midnight, so that
+// there is no 00:00 or there are two.
 func midnight(now time.Time, n int) time.Time {
-	return time.Date(now.Year(), now.Month(), now.Day()-n, 0, 0, 0, 0, now.Location())
+	noon := time.Date(now.Year(), now.Month(), now.Day()-n, 12, 0, 0, 0, now.Location())
+	y, m, d := noon.Date()
+	begin := time.Date(y, m, d, 0, 0, 0, 0, now.Location())
+	if begin.Day() != d { // the clocks went from 00:00 to 01:00
+		_, begin = begin.ZoneBounds()
+	}
+	if first := begin.Add(-time.Hour); first.Day() == d { // they went from 01:00 back to 00:00
+		begin = first
+	}
+	return begin
 }
 
 func settled(ctx context.Context, r db.Reader) (shop.Settings, time.Time, error) {
@@ -152,14 +164,20 @@ func today(ctx context.Context, r db.Reader, _ TodayIn) (d Day, err error) {
 	if err != nil {
 		return d, err
 	}
-	d = Day{Date: now.Format(time.DateOnly), Hours: make([]int64, 24), Before: make([]int64, 24)}
-	begin, yesterday := midnight(now, 0), midnight(now, 1)
-	week, weekUntil := midnight(now, 7), now.AddDate(0, 0, -7)
-	all, err := sums(ctx, r, week, now.Add(slot))
+	all, err := sums(ctx, r, midnight(now, 7), now.Add(slot))
 	if err != nil {
 		return d, err
 	}
-	var last, before int64
+	return dayOf(now, s.Currency, all), nil
+}
+
+// dayOf adds up the week before now into today and what it is compared to.
+// Hours are those on the clock: where it is set back, one of them is twice as
+// long, and where it is set forward, one stays empty.
+func dayOf(now time.Time, currency string, all []sum) Day {
+	d := Day{Date: now.Format(time.DateOnly), AsOf: now, Hours: make([]int64, 24), Before: make([]int64, 24)}
+	begin, yesterday := midnight(now, 0), midnight(now, 1)
+	dayAgo, weekAgo := now.AddDate(0, 0, -1), now.AddDate(0, 0, -7)
 	for _, q := range all {
 		at := q.at.In(now.Location())
 		switch {
@@ -168,15 +186,15 @@ func today(ctx context.Context, r db.Reader, _ TodayIn) (d Day, err error) {
 			d.Hours[at.Hour()] += q.sales
 		case !at.Before(yesterday):
 			d.Before[at.Hour()] += q.sales
-			if at.Before(now.AddDate(0, 0, -1)) {
-				before += q.sales
+			if at.Before(dayAgo) {
+				d.Yesterday.Amount += q.sales
 			}
-		case at.Before(weekUntil):
-			last += q.sales
+		case !at.Before(midnight(now, 7)) && at.Before(weekAgo):
+			d.LastWeek.Amount += q.sales
 		}
 	}
-	d.Sales.Currency, d.LastWeek, d.Yesterday = s.Currency, money.Money{Amount: last, Currency: s.Currency}, money.Money{Amount: before, Currency: s.Currency}
-	return d, nil
+	d.Sales.Currency, d.LastWeek.Currency, d.Yesterday.Currency = currency, currency, currency
+	return d
 }
 
 func days(ctx context.Context, r db.Reader, in DaysIn) (out op.List[DaySum], err error) {

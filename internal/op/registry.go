@@ -66,8 +66,8 @@ type Door interface {
 	Admit(r *http.Request, i Info, by Caller, person string) error
 }
 
-// Personal is an In that names a person, such as by a phone number, who may
-// only do so much in a time.
+// Personal is an In that names a person, by a phone number or an e-mail address
+// as typed, who may only do so much in a time.
 type Personal interface{ Person() string }
 
 // Registry is the API: its routes on one mux, and the document of them all.

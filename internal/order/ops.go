@@ -1,8 +1,8 @@
 package order
 
 import (
+	"cmp"
 	"context"
-	"strings"
 
 	"haat/internal/catalog"
 	"haat/internal/db"
@@ -145,22 +145,13 @@ type PlaceIn struct {
 	Body PlaceBody
 }
 
-// Person is whom orders are limited by: the phone's last digits, however it is
-// written, else the e-mail address.
+// Person is whom orders are limited by: the phone, else the e-mail address, as
+// it was typed.
 func (in PlaceIn) Person() string {
 	if in.Body.Contact == nil {
 		return ""
 	}
-	digits := strings.Map(func(r rune) rune {
-		if r < '0' || r > '9' {
-			return -1
-		}
-		return r
-	}, in.Body.Contact.Phone)
-	if digits == "" {
-		return strings.ToLower(strings.TrimSpace(in.Body.Contact.Email))
-	}
-	return digits[max(0, len(digits)-9):]
+	return cmp.Or(cleaned(in.Body.Contact.Phone), cleaned(in.Body.Contact.Email))
 }
 
 // PlaceBody is the body of PlaceIn.

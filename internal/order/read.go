@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"haat/internal/catalog"
 	"haat/internal/db"
 	"haat/internal/fault"
 	"haat/internal/fleet"
@@ -301,6 +302,17 @@ func CountByState(ctx context.Context, r db.Reader) (Counts, error) {
 	})
 	c.Open = c.Placed + c.Accepted
 	return c, err
+}
+
+// Traded reports whether the shop has prices or has had orders, so that its
+// currency can no longer change: another one would change what they are worth.
+func Traded(ctx context.Context, r db.Reader) (bool, error) {
+	priced, err := catalog.Priced(ctx, r)
+	if err != nil || priced {
+		return priced, err
+	}
+	_, any, err := db.One(ctx, r, lastNumber, func(n *int64) []any { return []any{n} })
+	return any, err
 }
 
 // Activity says how busy a shop is.

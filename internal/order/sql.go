@@ -63,6 +63,7 @@ var (
 		INSERT INTO order_counter (shop, last) VALUES ($1, 1001)
 		ON CONFLICT (shop) DO UPDATE SET last = order_counter.last + 1
 		RETURNING last`)
+	lastNumber  = db.Q(`SELECT last FROM order_counter WHERE shop = $1`)
 	insertOrder = db.Q(`
 		INSERT INTO orders (shop, id, number, token, status, method, payment, currency, subtotal, delivery, total, items,
 			customer, name, phone, email, city, find, placed_at, held_until, accepted_at, paid_at, fulfilled_at, cancelled_at)

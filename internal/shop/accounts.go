@@ -39,6 +39,7 @@ type Message struct {
 	Channel string // "sms" or "email"
 	Kind    string // "sign-in-code", "contact-code", "contact-added" or "contact-removed"
 	Code    string // the six digits, if it carries a code
+	Subject string // of an e-mail; it does not give the code away to who only sees the list
 	Text    string
 }
 

@@ -103,7 +103,7 @@ func (a *Accounts) sendCodeFor(ctx context.Context, c Contact, purpose, kind, te
 	if answered {
 		return out, nil
 	}
-	m := Message{To: c.Address, Channel: c.Channel(), Kind: kind, Code: code, Text: fmt.Sprintf(text, code)}
+	m := Message{To: c.Address, Channel: c.Channel(), Kind: kind, Code: code, Subject: a.subject(kind), Text: fmt.Sprintf(text, code)}
 	if c.Kind == Phone { // the form by which phones offer to fill the code in, on this site only
 		m.Text += fmt.Sprintf("\n\n@%s #%s", a.fleet.Domain(), code)
 	}
@@ -111,6 +111,15 @@ func (a *Accounts) sendCodeFor(ctx context.Context, c Contact, purpose, kind, te
 		return CodeSent{}, fault.Busy(30*time.Second, "We could not send the code. Try again in a moment.").With("not-sent").Because(err)
 	}
 	return out, nil
+}
+
+// subject is what an e-mail is about, and for which platform.
+func (a *Accounts) subject(kind string) string {
+	about := map[string]string{
+		"sign-in-code": "Your sign-in code", "contact-code": "The code for your new contact",
+		"contact-added": "A contact was added to your account", "contact-removed": "A contact was removed from your account",
+	}[kind]
+	return about + " at " + a.fleet.Domain()
 }
 
 func newCode() (string, error) {

@@ -195,6 +195,6 @@ func (a *Accounts) removeContact(ctx context.Context, in OneContact) (p Person, 
 // stands even if a message cannot be sent, which send itself reports.
 func (a *Accounts) tell(ctx context.Context, contacts []PersonContact, kind, text string) {
 	for _, c := range contacts {
-		_ = a.send(ctx, Message{To: c.Address, Channel: c.Contact().Channel(), Kind: kind, Text: text})
+		_ = a.send(ctx, Message{To: c.Address, Channel: c.Contact().Channel(), Kind: kind, Subject: a.subject(kind), Text: text})
 	}
 }

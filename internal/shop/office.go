@@ -206,7 +206,9 @@ func (o *Office) change(ctx context.Context, tx *db.Tx, in Change) (Shown, error
 			return Shown{}, err
 		}
 		if fixed {
-			return Shown{}, fault.Conflict("currency-fixed", "The shop has prices or orders in %s: its currency cannot change any more.", old.Currency)
+			f := fault.Conflict("currency-fixed", "The shop has prices or orders in %s: its currency cannot change any more.", old.Currency)
+			f.Field = "/currency"
+			return Shown{}, f
 		}
 	}
 	for kind, text := range texts {

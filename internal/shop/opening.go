@@ -96,6 +96,43 @@ func (a *Accounts) openShop(ctx context.Context, in Opening) (Opened, error) {
 	return Opened{}, err
 }
 
+// Suggestion is the address that a shop would get if it was opened now.
+type Suggestion struct {
+	Slug string `json:"slug"` // empty while there is no name
+	Free bool   `json:"free"` // the plain name's own address is free
+	Note string `json:"note"` // in words, what was added to the plain name, and why; empty: nothing
+}
+
+// Suggest tells which address a name would get, by the rules that opening a
+// shop goes by. Somebody else may take it meanwhile.
+func (a *Accounts) Suggest(ctx context.Context, name string) (Suggestion, error) {
+	name, err := cleanName(name)
+	if err != nil {
+		return Suggestion{}, nil // nothing to suggest before there is a name
+	}
+	plain, tried := slugOf(name), 0
+	for slug := range candidates(plain) {
+		if tried++; plain == "" {
+			return Suggestion{Slug: slug, Note: "We cannot write this name in an address, so it gets a few letters. They may be others than these."}, nil
+		} else if tried > numbered {
+			return Suggestion{Slug: slug, Note: "The plain name is taken, so a few letters are added. They may be others than these."}, nil
+		}
+		_, err := a.fleet.BySlug(ctx, slug)
+		switch {
+		case err == nil:
+			continue
+		case !fault.Is(err, fault.KindNotFound):
+			return Suggestion{}, err
+		case tried > 1:
+			return Suggestion{Slug: slug, Note: "The plain name is taken, so a number is added."}, nil
+		case slug != plain:
+			return Suggestion{Slug: slug, Note: "An address of this word alone is not given, so “-shop” is added."}, nil
+		}
+		return Suggestion{Slug: slug, Free: true}, nil
+	}
+	return Suggestion{}, nil
+}
+
 // Demo opens a shop at a slug of our choosing, for the program itself; it
 // gives the shop that is there already, whoever has it.
 func (a *Accounts) Demo(ctx context.Context, account id.Account, slug string, s Settings) (*fleet.Room, error) {

@@ -231,3 +231,17 @@ func TestManyPeopleAtOnce(t *testing.T) {
 		wg.Wait()
 	})
 }
+
+func TestMailsSayWhatTheyAreAbout(t *testing.T) {
+	each(t, func(t *testing.T, p *platform) {
+		var in shop.CodeRequest
+		in.Body.Address = address("asha@example.com")
+		if _, err := p.SendCode.Do(t.Context(), op.Caller{IP: "192.0.2.1"}, in); err != nil {
+			t.Fatal(err)
+		}
+		m := p.last("asha@example.com")
+		if m.Subject != "Your sign-in code at haat.test" || strings.Contains(m.Subject, m.Code) || !strings.Contains(m.Text, m.Code) {
+			t.Errorf("%+v", m)
+		}
+	})
+}

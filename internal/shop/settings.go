@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/maypok86/otter/v2"
 
@@ -121,6 +122,15 @@ func Of(ctx context.Context, r db.Reader) (Settings, error) {
 func Currency(ctx context.Context, r db.Reader) (string, error) {
 	s, err := Of(ctx, r)
 	return s.Currency, err
+}
+
+// Zone gives the time zone in which the shop's days begin.
+func (s Settings) Zone() *time.Location {
+	zone, err := time.LoadLocation(s.Timezone)
+	if err != nil {
+		return time.UTC
+	}
+	return zone
 }
 
 // Write stores settings that are known to be good, such as a new shop's.

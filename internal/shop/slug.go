@@ -52,6 +52,9 @@ func slugOf(name string) string {
 	return strings.Trim(slug, "-")
 }
 
+// numbered is how many candidates there are before letters are drawn by lot.
+const numbered = 4
+
 // candidates gives slugs to try, the nicest first.
 func candidates(base string) iter.Seq[string] {
 	return func(yield func(string) bool) {
@@ -65,7 +68,7 @@ func candidates(base string) iter.Seq[string] {
 			if !yield(base) {
 				return
 			}
-			for n := 2; n <= 4; n++ {
+			for n := 2; n <= numbered; n++ {
 				if !yield(fmt.Sprintf("%s-%d", base, n)) {
 					return
 				}

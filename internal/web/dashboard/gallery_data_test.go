@@ -370,7 +370,7 @@ func gallery() map[string]templ.Component {
 		"signin":            SignIn{Public: pub("Sign in")}.Page(),
 		"code":              Code{Public: pub("Code"), SentTo: "+91 98765 43210", Channel: "SMS", BackURL: "/signin", ResendAfter: 28}.Page(),
 		"code-error":        Code{Public: pub("Code"), SentTo: "+91 98765 43210", Channel: "SMS", BackURL: "/signin", Problems: Problems{"code": "That is not the code. 3 tries are left."}}.Page(),
-		"new":               NameShop{Public: in, Name: "Meera's Pottery", Slug: "meeras-pottery-2", Taken: true, Host: "localhost:8080", Country: "IN", Currency: "INR", Countries: countries}.Page(),
+		"new":               NameShop{Public: in, Name: "Meera's Pottery", Slug: "meeras-pottery-2", Note: "The plain name is taken, so a number is added.", Host: "localhost:8080", Country: "IN", Currency: "INR", Countries: countries}.Page(),
 		"shops":             MyShops{Public: in, Contact: "+91 98765 43210", Rows: []MyShop{{Name: "Meera's Pottery", URL: "/shops/meeras-pottery", Host: "meeras-pottery.localhost:8080", Today: "₹12,480 today · 14 orders", Waiting: 3}, {Name: longFrame("", "").ShopName, URL: "#", Host: "shree.localhost:8080", Today: "Nothing today", Suspended: true}}}.Page(),
 		"shops-empty":       MyShops{Public: in, Contact: "meera@example.com"}.Page(),
 		"recover":           Recover{Public: pub("Recover")}.Page(),

@@ -32,8 +32,8 @@ func (d *desk) products() error {
 	if err != nil {
 		return err
 	}
-	status, q := d.form("status"), d.form("q")
-	list, err := catalog.ListProducts.Do(d.ctx(), d.room, d.by, catalog.ListIn{Status: status, Query: q, Page: op.Page{Cursor: d.form("after")}})
+	status, stock, q := d.form("status"), d.form("stock"), d.form("q")
+	list, err := catalog.ListProducts.Do(d.ctx(), d.room, d.by, catalog.ListIn{Status: status, Stock: stock, Query: q, Page: op.Page{Cursor: d.form("after")}})
 	if err != nil {
 		return err
 	}
@@ -41,9 +41,9 @@ func (d *desk) products() error {
 	if err != nil {
 		return err
 	}
-	p := Products{Frame: f, Status: status, Query: q, Total: plural(n, "product"), Empty: n == 0, BulkURL: d.base + "/products/bulk?" + url.Values{"q": {q}}.Encode(), Pager: d.pager("/products", list.Next)}
-	for _, t := range []struct{ status, label string }{{"", "All"}, {"active", "Active"}, {"draft", "Draft"}, {"archived", "Archived"}} {
-		p.Tabs = append(p.Tabs, Tab{Label: t.label, URL: d.base + "/products?status=" + t.status, On: t.status == status})
+	p := Products{Frame: f, Status: status, Stock: stock, Query: q, Total: plural(n, "product"), Empty: n == 0, BulkURL: d.base + "/products/bulk?" + url.Values{"q": {q}}.Encode(), Pager: d.pager("/products", list.Next)}
+	for _, t := range []struct{ status, stock, label string }{{"", "", "All"}, {"active", "", "Active"}, {"", "sold-out", "Sold out"}, {"draft", "", "Draft"}, {"archived", "", "Archived"}} {
+		p.Tabs = append(p.Tabs, Tab{Label: t.label, URL: d.listed("/products", "status", t.status, "stock", t.stock, "q", q), On: t.status == status && t.stock == stock})
 	}
 	for _, x := range list.Items {
 		row := ProductRow{ID: x.ID.String(), URL: d.base + "/products/" + x.ID.String(), Image: d.image(x.Image), Title: x.Title, Note: x.Vendor, Price: x.Price.Format(s.Locale, true), State: productWords[x.Status]}

@@ -28,6 +28,7 @@ import (
 	"haat/internal/id"
 	"haat/internal/insight"
 	"haat/internal/media"
+	"haat/internal/meter"
 	"haat/internal/money"
 	"haat/internal/notify"
 	"haat/internal/op"
@@ -93,13 +94,22 @@ func newPlatform(t *testing.T, f *fleet.Fleet) *platform {
 	stop := make(chan struct{})
 	var pages http.Handler
 	p.server, pages = newServer(Deps{
-		Fleet: f, Bus: bus, Accounts: accounts, Office: shop.NewOffice(nil), Desk: customer.NewDesk(shop.Currency),
+		Fleet: f, Bus: bus, Accounts: accounts, Office: shop.NewOffice(order.Traded), Desk: customer.NewDesk(shop.Currency),
 		Door:    api.NewDoor(f, accounts, cookies, api.Limits{PerIP: 10000, PerPerson: 10000}),
 		Cookies: cookies, Pictures: media.NewLibrary(disk, 1), Importer: importer, Log: log, URL: "http://" + fleettest.Domain, ShopURL: shopURL, Stop: stop,
 		Dev: true, DevMessages: p.outbox.Recent, OpenAPI: func() ([]byte, error) { return os.ReadFile("testdata/openapi.json") },
 	})
 	refuse := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "from elsewhere", http.StatusForbidden) })
-	site := httptest.NewServer(web.Safe(pages, false, 1<<20, func(r *http.Request) int64 {
+	g := op.NewRegistry("haat", "1", "http://"+fleettest.Domain, p.Door, meter.New(), log)
+	g.Add(accounts.Operations()...)
+	g.Add(p.Office.Operations()...)
+	g.Add(p.Desk.Operations()...)
+	g.Add(order.Operations()...)
+	api.AddExports(g, importer, p.Desk)
+	both := http.NewServeMux()
+	both.Handle("/", pages)
+	both.Handle("/api/", g)
+	site := httptest.NewServer(web.Safe(both, false, 1<<20, func(r *http.Request) int64 {
 		if strings.HasPrefix(r.Header.Get("Content-Type"), "multipart/") {
 			return 64 << 20
 		}
@@ -269,6 +279,23 @@ func (p *platform) code(t *testing.T, to string) string {
 	}
 	t.Fatalf("no code was sent to %s", to)
 	return ""
+}
+
+// api asks the API with the session of the browser's signed-in merchant.
+func (b *browser) api(method, path, body string) *page {
+	b.t.Helper()
+	at, err := url.Parse(b.p.url)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	for _, c := range b.jar.Cookies(at) {
+		if c.Name == sessionCookie {
+			token := c.Value[:strings.LastIndexByte(c.Value, '.')]
+			return b.do(method, "/api/v1"+path, strings.NewReader(body), "application/json", "Authorization", "Bearer "+token)
+		}
+	}
+	b.t.Fatal("nobody is signed in")
+	return nil
 }
 
 // merchant signs up by the forms, and gives the browser and the shop.

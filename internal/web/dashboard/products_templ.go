@@ -200,7 +200,7 @@ func (v Products) Page() templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = searchBar(v.Base+"/products", "Title, SKU, vendor or tag", v.Query, map[string]string{"status": v.Status}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = searchBar(v.Base+"/products", "Title, SKU, vendor or tag", v.Query, map[string]string{"status": v.Status, "stock": v.Stock}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -265,7 +265,7 @@ func (v Products) Page() templ.Component {
 						}
 						return nil
 					})
-					templ_7745c5c3_Err = design.EmptyState("search", "Nothing matches", "No product in this list has these words in its title, SKU, vendor or tags.").Render(templ.WithChildren(ctx, templ_7745c5c3_Var11), templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = design.EmptyState("search", v.nothing(), v.nothingMore()).Render(templ.WithChildren(ctx, templ_7745c5c3_Var11), templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"haat/internal/catalog/shopify"
 	"haat/internal/fault"
 	"haat/internal/insight"
 	"haat/internal/media"
@@ -222,7 +221,11 @@ func (s *server) showName(w http.ResponseWriter, r *http.Request, status int, pr
 		p.Countries = append(p.Countries, Choice{Value: c.Code, Label: c.Name})
 	}
 	if p.Name != "" {
-		p.Slug, p.Taken = s.wouldBe(r, p.Name)
+		would, err := s.Accounts.Suggest(r.Context(), p.Name)
+		if err != nil {
+			return err
+		}
+		p.Slug, p.Note = would.Slug, would.Note
 	}
 	return web.Render(w, r, status, p.Page())
 }
@@ -240,28 +243,22 @@ func (s *server) countryOf(r *http.Request, by op.Caller) string {
 	return "IN"
 }
 
-// wouldBe is the address that a name would get now, and whether the plain one
-// is taken.
-func (s *server) wouldBe(r *http.Request, name string) (string, bool) {
-	slug := shopify.Slug(name)
-	if len(slug) > 50 {
-		slug = strings.Trim(slug[:50], "-")
-	}
-	_, err := s.Fleet.BySlug(r.Context(), slug)
-	if err == nil {
-		return slug + "-2", true
-	}
-	return slug, false
-}
-
+// address tells, while a name is typed, which address it would get.
 func (s *server) address(w http.ResponseWriter, r *http.Request) error {
-	if _, err := s.caller(r, nil); err != nil {
+	by, err := s.caller(r, nil)
+	if err != nil {
 		return err
 	}
-	slug, _ := s.wouldBe(r, strings.TrimSpace(r.FormValue("name")))
+	if err := s.previews.Allow(by.Account.String()); err != nil {
+		return err
+	}
+	would, err := s.Accounts.Suggest(r.Context(), r.FormValue("name"))
+	if err != nil {
+		return err
+	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	return json.NewEncoder(w).Encode(map[string]string{"slug": slug})
+	return json.NewEncoder(w).Encode(would)
 }
 
 func (s *server) openShop(w http.ResponseWriter, r *http.Request) error {

@@ -190,3 +190,43 @@ func TestDevMessagesAndDocs(t *testing.T) {
 		b.get("/nowhere").status(404).has("There is nothing here")
 	})
 }
+
+// While a name is typed, and on the page without JavaScript, the address shown
+// is the one that the shop then gets.
+func TestTheAddressShownIsTheAddressGiven(t *testing.T) {
+	onPlatform(t, func(t *testing.T, p *platform) {
+		b, _ := p.merchant(t, "a@haat.test", "Meera's Pottery")
+		for _, c := range []struct{ name, slug, note string }{
+			{"Ravi's Store", "ravis-store", ""}, {"रवि स्टोर", "ravi-stor", ""}, {"Meera's Pottery", "meeras-pottery-2", "number"},
+			{"Meera’s  pottery!", "meeras-pottery-3", "number"}, {"Admin", "admin-shop", "-shop"}, {"Admin", "admin-shop-2", "number"}, {"X", "x-shop", "-shop"},
+		} {
+			var would struct {
+				Slug, Note string
+				Free       bool
+			}
+			answer := b.get("/new/address?" + fields("name", c.name).Encode()).status(200)
+			if err := json.Unmarshal([]byte(answer.body), &would); err != nil {
+				t.Fatal(err)
+			}
+			if would.Slug != c.slug || !strings.Contains(would.Note, c.note) || (c.note == "") != would.Free {
+				t.Errorf("%q would be %+v, want %s", c.name, would, c.slug)
+			}
+			b.get("/new?"+fields("name", c.name).Encode()).status(200).has("data-slug", ">"+c.slug+"<")
+			if at := b.post("/new", "name", c.name, "country", "IN").to(); at != "/shops/"+c.slug {
+				t.Errorf("%q became %s, but %s was shown", c.name, at, c.slug)
+			}
+		}
+		b.get("/new/address?"+fields("name", "店").Encode()).status(200).has(`"slug":"shop-`, "few letters")
+		b.get("/new/address?name=").status(200).has(`"slug":""`)
+		p.browser(t).get("/new/address?name=Ravi").status(401)
+		limited := 0
+		for range 150 {
+			if b.get("/new/address?name=Ravi").StatusCode == 429 {
+				limited++
+			}
+		}
+		if limited == 0 {
+			t.Error("addresses are tried without limit")
+		}
+	})
+}

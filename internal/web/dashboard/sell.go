@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -82,7 +83,7 @@ func (d *desk) orders() error {
 		state, label string
 		n            int64
 	}{{"all", "All", counts.All}, {"placed", "To accept", counts.Placed}, {"accepted", "To send", counts.Accepted}, {"fulfilled", "Sent", -1}, {"unpaid", "To pay", counts.Unpaid}, {"cancelled", "Cancelled", -1}} {
-		tab := Tab{Label: t.label, URL: d.base + "/orders?state=" + t.state, On: t.state == state}
+		tab := Tab{Label: t.label, URL: d.listed("/orders", "state", t.state, "q", d.form("q")), On: t.state == state}
 		if t.n > 0 {
 			tab.Count = strconv.FormatInt(t.n, 10)
 		}
@@ -90,6 +91,21 @@ func (d *desk) orders() error {
 	}
 	p.Pager = d.pager("/orders", list.Next)
 	return d.show(http.StatusOK, p.Page())
+}
+
+// listed is the address of a list narrowed by pairs of names and values; what
+// is empty is left out.
+func (d *desk) listed(path string, pairs ...string) string {
+	q := url.Values{}
+	for i := 0; i < len(pairs); i += 2 {
+		if pairs[i+1] != "" {
+			q.Set(pairs[i], pairs[i+1])
+		}
+	}
+	if len(q) == 0 {
+		return d.base + path
+	}
+	return d.base + path + "?" + q.Encode()
 }
 
 // pager leads to the next page of what is shown, and back to the first.
@@ -254,11 +270,15 @@ func (d *desk) customers() error {
 	if err != nil {
 		return err
 	}
-	list, err := d.Desk.List.Do(d.ctx(), d.room, d.by, customer.Search{Q: d.form("q"), Page: op.Page{Cursor: d.form("after")}})
+	sort, q := cmp.Or(d.form("sort"), "last"), d.form("q")
+	list, err := d.Desk.List.Do(d.ctx(), d.room, d.by, customer.Search{Sort: sort, Q: q, Page: op.Page{Cursor: d.form("after")}})
 	if err != nil {
 		return err
 	}
-	p := Customers{Frame: f, Query: d.form("q"), Empty: len(list.Items) == 0 && d.form("q") == "", Pager: d.pager("/customers", list.Next)}
+	p := Customers{Frame: f, Query: q, Sort: sort, Empty: len(list.Items) == 0 && d.form("q") == "", Pager: d.pager("/customers", list.Next)}
+	for _, t := range []struct{ sort, label string }{{"last", "Last order"}, {"newest", "Newest"}, {"orders", "Most orders"}, {"spent", "Most spent"}} {
+		p.Sorts = append(p.Sorts, Tab{Label: t.label, URL: d.listed("/customers", "sort", t.sort, "q", q), On: t.sort == sort})
+	}
 	for _, c := range list.Items {
 		p.Rows = append(p.Rows, CustomerRow{URL: d.base + "/customers/" + c.ID.String(), Name: c.Name, Phone: showPhone(c.Phone), Email: c.Email,
 			Orders: plural(c.Orders, "order"), Spent: c.Spent.Format(s.Locale, true), Last: c.LastOrderAt})

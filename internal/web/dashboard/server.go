@@ -17,6 +17,7 @@ import (
 	"haat/internal/event"
 	"haat/internal/fault"
 	"haat/internal/fleet"
+	"haat/internal/guard"
 	"haat/internal/media"
 	"haat/internal/notify"
 	"haat/internal/op"
@@ -55,12 +56,14 @@ const sessionCookie = "haat_session"
 const (
 	sessionAge  = 90 * 24 * time.Hour
 	flashCookie = "haat_flash"
+	flashBytes  = 2000 // of a word with its undo, before it becomes a cookie
 )
 
 type server struct {
 	Deps
-	pages web.Pages
-	shops http.Handler // shows a shop to its merchant
+	pages    web.Pages
+	shops    http.Handler // shows a shop to its merchant
+	previews *guard.Limiter
 
 	routes []string // the patterns of a shop's own pages
 }
@@ -76,6 +79,7 @@ func newServer(d Deps) (*server, http.Handler) {
 		d.Region = "IN"
 	}
 	s := &server{Deps: d}
+	s.previews = guard.NewLimiter(120, time.Minute, "You type faster than we can look. Try again in a moment.")
 	s.pages = web.Pages{Log: d.Log, Error: s.failure}
 	s.shops = storefront.New(storefront.Deps{Fleet: d.Fleet, Door: d.Door, Cookies: d.Cookies, Log: d.Log, URL: d.URL, ShopURL: d.ShopURL})
 	mux := http.NewServeMux()
@@ -122,7 +126,7 @@ func (s *server) public(r *http.Request, title string) Public {
 // flash keeps a word for the next page.
 func (s *server) flash(w http.ResponseWriter, r *http.Request, f Flash) {
 	b, err := json.Marshal(f)
-	if err == nil && len(b) < 2000 {
+	if err == nil && len(b) < flashBytes {
 		s.Cookies.Set(w, r, flashCookie, url.QueryEscape(string(b)), time.Minute)
 	}
 }
@@ -228,6 +232,8 @@ func (s *server) shopRoutes(mux *http.ServeMux) {
 	page("GET /imports/{import}/errors.csv", (*desk).importErrors)
 	page("GET /export", (*desk).export)
 	page("GET /export/products.csv", (*desk).exportProducts)
+	page("GET /export/orders.csv", (*desk).exportOrders)
+	page("GET /export/customers.csv", (*desk).exportCustomers)
 	page("GET /settings", (*desk).settings)
 	page("POST /settings", (*desk).saveSettings)
 	page("GET /settings/theme", (*desk).theme)

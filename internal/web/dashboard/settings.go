@@ -12,7 +12,6 @@ import (
 	"haat/internal/media"
 	"haat/internal/money"
 	"haat/internal/op"
-	"haat/internal/order"
 	"haat/internal/pay"
 	"haat/internal/ship"
 	"haat/internal/shop"
@@ -54,38 +53,21 @@ func (d *desk) showSettings(status int, problems Problems) error {
 		Locales:   choices(s.Locale, locales),
 		Timezones: choices(s.Timezone, timezones),
 	}
-	if v.CurrencyFixed, err = d.traded(); err != nil {
+	now, err := d.Office.Show.Do(d.ctx(), d.room, d.by, op.Empty{})
+	if err != nil {
 		return err
 	}
+	v.CurrencyFixed = now.CurrencyFixed
 	if v.Currencies = []Choice{{Value: s.Currency, Label: s.Currency}}; !v.CurrencyFixed {
 		v.Currencies = currencies
 	}
 	for _, c := range ship.Countries() {
 		v.Countries = append(v.Countries, Choice{Value: c.Code, Label: c.Name})
 	}
-	for kind, to := range map[string]*string{"returns": &v.Returns, "privacy": &v.Privacy, "shipping": &v.Shipping} {
-		if d.r.Method == http.MethodPost {
-			*to = d.form(kind + "_policy")
-		} else if slices.Contains(s.Policies, kind) {
-			p, err := shop.ForPolicy.Do(d.ctx(), d.room, d.by, shop.PolicyIn{Kind: kind})
-			if err != nil {
-				return err
-			}
-			*to = p.Text
-		}
+	for kind, to := range map[string]*string{"returns": &v.Returns, "privacy": &v.Privacy, "shipping": &v.Shipping, "terms": &v.Terms} {
+		*to = d.typed(kind+"_policy", now.Policies[kind])
 	}
 	return d.show(status, v.Page())
-}
-
-// traded reports whether there are amounts in the shop's currency already, so
-// that another one would change what they are worth.
-func (d *desk) traded() (bool, error) {
-	products, err := catalog.CountProducts(d.ctx(), d.room)
-	if err != nil {
-		return false, err
-	}
-	orders, err := order.CountOrders.Do(d.ctx(), d.room, d.by, op.Empty{})
-	return products > 0 || orders.All > 0, err
 }
 
 // choices is a list to choose from that has the present value in any case.
@@ -110,15 +92,10 @@ func (d *desk) saveSettings() error {
 	c := shop.Changes{
 		Name: given("name"), Currency: given("currency"), Country: given("country"), Locale: given("locale"), Timezone: given("timezone"), Phone: given("phone"), Email: given("email"), WhatsApp: given("whatsapp"), Address: given("address"),
 		Theme:    &shop.ThemeChanges{Tagline: given("tagline")},
-		Policies: &shop.PolicyChanges{Returns: given("returns_policy"), Privacy: given("privacy_policy"), Shipping: given("shipping_policy")},
-	}
-	if fixed, err := d.traded(); err != nil {
-		return err
-	} else if fixed {
-		c.Currency = nil
+		Policies: &shop.PolicyChanges{Returns: given("returns_policy"), Privacy: given("privacy_policy"), Shipping: given("shipping_policy"), Terms: given("terms_policy")},
 	}
 	return d.change(c, "/settings", map[string]string{"/name": "name", "/currency": "currency", "/country": "country", "/locale": "locale", "/timezone": "timezone", "/phone": "phone", "/email": "email", "/whatsapp": "whatsapp", "/address": "address",
-		"/theme/tagline": "tagline", "/policies/returns": "returns_policy", "/policies/privacy": "privacy_policy", "/policies/shipping": "shipping_policy"},
+		"/theme/tagline": "tagline", "/policies/returns": "returns_policy", "/policies/privacy": "privacy_policy", "/policies/shipping": "shipping_policy", "/policies/terms": "terms_policy"},
 		func(p Problems) error { return d.showSettings(http.StatusUnprocessableEntity, p) })
 }
 

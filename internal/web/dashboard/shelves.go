@@ -1,10 +1,12 @@
 package dashboard
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	qrcode "rsc.io/qr"
@@ -165,7 +167,7 @@ func (d *desk) saveCollection() error {
 		}
 	}
 	var members []id.Product
-	for _, text := range append(slices.Clone(d.r.PostForm["keep"]), d.r.PostForm["add"]...) {
+	for _, text := range strings.Fields(strings.Join(append(slices.Clone(d.r.PostForm["keep"]), d.r.PostForm["add"]...), " ")) {
 		var p id.Product
 		if p.UnmarshalText([]byte(text)) == nil && !p.Zero() && !slices.Contains(members, p) {
 			members = append(members, p)
@@ -236,10 +238,45 @@ func (d *desk) saveCollection() error {
 }
 
 func (d *desk) removeCollection() error {
-	if _, err := catalog.RemoveCollection.Do(d.ctx(), d.room, d.by, catalog.CollectionIn{Collection: d.r.PathValue("collection")}); err != nil {
+	in := catalog.CollectionIn{Collection: d.r.PathValue("collection")}
+	c, err := catalog.GetCollection.Do(d.ctx(), d.room, d.by, in)
+	if err != nil {
 		return err
 	}
-	return d.back("/collections", Flash{Text: "The collection is gone. Its products stay."})
+	s, err := shop.ForPage.Do(d.ctx(), d.room, d.by, shop.PageIn{})
+	if err != nil {
+		return err
+	}
+	if _, err := catalog.RemoveCollection.Do(d.ctx(), d.room, d.by, in); err != nil {
+		return err
+	}
+	f := Flash{Text: "The collection is gone. Its products stay.", Undo: d.again(s, c)}
+	if b, err := json.Marshal(f); err != nil || len(b) >= flashBytes { // too many products for a cookie
+		f.Undo = nil
+	}
+	return d.back("/collections", f)
+}
+
+// again is the form that makes a collection as c was.
+func (d *desk) again(s shop.Settings, c catalog.CollectionDetails) *Undo {
+	fields := map[string]string{"title": c.Title, "description": c.Description, "handle": c.Handle, "kind": "manual"}
+	if c.Rule != nil {
+		fields["kind"] = "rule"
+		if c.Rule.Any {
+			fields["match"] = "any"
+		}
+		for i, x := range c.Rule.Conditions {
+			n := strconv.Itoa(i)
+			fields["field-"+n], fields["relation-"+n], fields["value-"+n] = x.Field, x.Is, d.ruleValue(s, x)
+		}
+	} else {
+		ids := make([]string, len(c.Members))
+		for i, p := range c.Members {
+			ids[i] = p.String()
+		}
+		fields["keep"] = strings.Join(ids, " ")
+	}
+	return &Undo{Action: d.base + "/collections/new", Fields: fields}
 }
 
 // code draws text as a QR code's squares.

@@ -319,9 +319,19 @@ func TestSettings(t *testing.T) {
 		b.get("/shops/mine/settings").status(200).has("Saved.", "Seven days.", "Ours")
 		b.post("/shops/mine/settings", "name", "Ours", "currency", "INR", "country", "IN", "timezone", "Asia/Kolkata", "locale", "en-IN").status(http.StatusSeeOther)
 		newProduct(t, room, "Mug", 449_00, 1)
-		b.post("/shops/mine/settings", "name", "Ours", "currency", "USD").status(http.StatusSeeOther)
-		if s = settingsOf(t, room); s.Currency != "INR" {
-			t.Errorf("with prices in INR, the currency became %s", s.Currency)
+		b.get("/shops/mine/settings").status(200).has("It stays, since there are amounts in it.")
+		b.post("/shops/mine/settings", "name", "Theirs", "currency", "USD").status(422).has(`value="Theirs"`, `id="currency-error"`)
+		b.api("PATCH", "/shops/mine/settings", `{"currency": "USD"}`).status(409).has("currency-fixed", "/currency")
+		b.api("PATCH", "/shops/mine/settings", `{"currency": "INR", "name": "Ours"}`).status(200).has(`"currency_fixed":true`)
+		if s = settingsOf(t, room); s.Currency != "INR" || s.Name != "Ours" {
+			t.Errorf("with prices in INR, there is %s %s", s.Name, s.Currency)
+		}
+		b.post("/shops/mine/settings", "name", "Ours", "terms_policy", "Be kind.", "privacy_policy", "We keep it.").status(http.StatusSeeOther)
+		b.get("/shops/mine/settings").status(200).has("Be kind.", "We keep it.", "Seven days.")
+		b.post("/shops/mine/settings", "name", "Ours", "terms_policy", strings.Repeat("x", 50_001)).status(422).has(`id="terms_policy-error"`)
+		b.post("/shops/mine/settings", "name", "Ours", "returns_policy", "", "privacy_policy", "").status(http.StatusSeeOther)
+		if s = settingsOf(t, room); len(s.Policies) != 1 || s.Policies[0] != "terms" {
+			t.Errorf("the policies are %v", s.Policies)
 		}
 
 		b.post("/shops/mine/settings/delivery", "charge", "-5", "free_above", "999", "country", "IN").status(422).has(`value="-5"`, `id="charge-error"`, `value="999"`)

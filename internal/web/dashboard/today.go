@@ -35,7 +35,7 @@ func (d *desk) figures(f Frame, s shop.Settings) (figures, error) {
 	if err != nil {
 		return figures{}, err
 	}
-	now := time.Now().In(f.zone())
+	now := t.AsOf.In(f.zone())
 	n := TodayNumbers{
 		Sales: t.Sales.Format(s.Locale, true), Orders: strconv.FormatInt(t.Orders, 10), Waiting: int(counts.Placed),
 		WaitingURL: d.base + "/orders?state=placed", UpdatedAt: now,

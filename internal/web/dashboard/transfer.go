@@ -1,17 +1,16 @@
 package dashboard
 
 import (
-	"encoding/csv"
+	"cmp"
 	"fmt"
 	"io"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
-	"haat/internal/api"
 	"haat/internal/catalog"
 	"haat/internal/op"
+	"haat/internal/sheet"
 )
 
 var importWords = map[catalog.ImportStatus]Status{
@@ -162,38 +161,14 @@ func (d *desk) importErrors() error {
 	d.w.Header().Set("Content-Type", "text/csv; charset=utf-8")
 	d.w.Header().Set("Content-Disposition", `attachment; filename="import-errors.csv"`)
 	d.w.Header().Set("Cache-Control", "private, no-store")
-	c := csv.NewWriter(d.w)
-	rows := [][]string{{"Line", "Column", "Handle", "What is wrong", "Left out"}}
+	c, err := sheet.NewWriter(d.w, "Line", "Column", "Handle", "What is wrong", "Left out")
 	for _, e := range x.RowErrors {
-		rows = append(rows, []string{strconv.Itoa(e.Line), plainCell(e.Column), plainCell(e.Handle), plainCell(e.Message), plainCell(string(e.Skipped))})
+		if err == nil {
+			err = c.Row(strconv.Itoa(e.Line), e.Column, e.Handle, e.Message, string(e.Skipped))
+		}
 	}
-	if err := c.WriteAll(rows); err != nil {
+	if err = cmp.Or(err, c.Flush()); err != nil {
 		d.Log.Debug("a download was cut off", "err", err)
 	}
 	return nil
-}
-
-// plainCell keeps a spreadsheet from taking somebody's text for a formula.
-func plainCell(text string) string {
-	if text != "" && strings.ContainsRune("=+-@\t\r", rune(text[0])) {
-		return "'" + text
-	}
-	return text
-}
-
-func (d *desk) export() error {
-	f, _, err := d.frame("Export", SectionImport)
-	if err != nil {
-		return err
-	}
-	n, err := catalog.CountProducts(d.ctx(), d.room)
-	if err != nil {
-		return err
-	}
-	p := Export{Frame: f, Products: plural(n, "product"), ProductsURL: d.base + "/export/products.csv"}
-	return d.show(http.StatusOK, p.Page())
-}
-
-func (d *desk) exportProducts() error {
-	return api.SendExport(d.w, d.r, op.Call{Room: d.room, By: d.by}, d.Importer)
 }

@@ -952,11 +952,11 @@ func (v Export) Page() templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = exportRow("receipt", "Orders", v.Orders, "One row a line, for a spreadsheet", v.OrdersURL).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = exportRow("receipt", "Orders", v.Orders, "For a spreadsheet: a row for each thing ordered, with address, payment and parcel", v.OrdersURL).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = exportRow("users", "Customers", v.Customers, "Names, phones, addresses, in full", v.PeopleURL).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = exportRow("users", "Customers", v.Customers, "For a spreadsheet: names, phones, e-mail addresses, what each has spent", v.PeopleURL).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -5,8 +5,9 @@ import "time"
 // Products is GET <base>/products?status=&q=&after=&before=.
 type Products struct {
 	Frame
-	Tabs   []Tab // All, Active, Draft, Archived, Sold out
+	Tabs   []Tab // All, Active, Sold out, Draft, Archived
 	Status string
+	Stock  string // "sold-out" or empty
 	Query  string
 	Rows   []ProductRow
 	Pager  Pager

@@ -38,7 +38,7 @@ type NameShop struct {
 	Name      string
 	Slug      string // what the name becomes; empty before there is one
 	Host      string // of the platform: "localhost:8080"
-	Taken     bool   // and so a number was added
+	Note      string // what was added to the plain name, and why; empty: nothing
 	Country   string
 	Currency  string
 	Countries []Choice

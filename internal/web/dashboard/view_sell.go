@@ -178,10 +178,12 @@ type CancelForm struct {
 	Refund  string // what is to be given back by hand, in words; empty: nothing
 }
 
-// Customers is GET <base>/customers?q=&after=, who ordered last first.
+// Customers is GET <base>/customers?sort=&q=&after=.
 type Customers struct {
 	Frame
 	Query string
+	Sort  string // "last", "newest", "orders" or "spent"
+	Sorts []Tab
 	Rows  []CustomerRow
 	Pager Pager
 	Total string

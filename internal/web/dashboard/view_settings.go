@@ -11,10 +11,11 @@ type Settings struct {
 	Timezone                   string
 	Countries, Currencies      []Choice
 	Locales, Timezones         []Choice
-	CurrencyFixed              bool // there are orders: it cannot change any more
+	CurrencyFixed              bool // there are prices or orders: it cannot change any more
 	Host                       string
 	AddressLine                string
 	Returns, Privacy, Shipping string // the shop's policies, plain text
+	Terms                      string
 	Problems                   Problems
 }
 

@@ -249,3 +249,32 @@ func (v NameShop) slugShown() string {
 	}
 	return v.Slug
 }
+
+// nothing says that a list of products is empty, and why.
+func (v Products) nothing() string {
+	switch {
+	case v.Query != "":
+		return "Nothing matches"
+	case v.Stock != "":
+		return "Nothing is sold out"
+	}
+	return "There are none of these"
+}
+
+func (v Products) nothingMore() string {
+	switch {
+	case v.Query != "":
+		return "No product in this list has these words in its title, SKU, vendor or tags."
+	case v.Stock != "":
+		return "Every product can be bought in at least one variant."
+	}
+	return ""
+}
+
+// capped is a count for where there is room for three digits.
+func capped(n int) string {
+	if n > 999 {
+		return "999+"
+	}
+	return itoa(n)
+}

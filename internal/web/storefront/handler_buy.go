@@ -1,6 +1,7 @@
 package storefront
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -301,7 +302,7 @@ func (v *visit) place() error {
 	if err := v.admit(""); err != nil {
 		return err
 	}
-	if err := v.admit(values[FieldPhone] + values[FieldEmail]); err != nil {
+	if err := v.admit(cmp.Or(values[FieldPhone], values[FieldEmail])); err != nil {
 		return err
 	}
 	in := order.PlaceIn{Body: order.PlaceBody{

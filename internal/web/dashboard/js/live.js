@@ -57,7 +57,7 @@ function replace(old, html) {
 function waiting(n) {
   for (const badge of document.querySelectorAll("[data-waiting]")) {
     badge.hidden = !n;
-    badge.querySelector("[data-waiting-number]").textContent = n;
+    badge.querySelector("[data-waiting-number]").textContent = n > 999 ? "999+" : n;
   }
   document.title = document.title.replace(/^\(\d+\) /, "");
   if (n) document.title = `(${n}) ${document.title}`;

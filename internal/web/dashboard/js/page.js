@@ -101,3 +101,9 @@ for (const form of document.querySelectorAll("[data-wait]")) {
 }
 
 document.getElementById("errors")?.focus();
+
+// Of more tabs than fit, the one that is shown is in sight.
+for (const tab of document.querySelectorAll(".tabs [aria-current]")) {
+  const row = tab.parentElement;
+  row.scrollLeft = tab.offsetLeft - row.offsetLeft - (row.clientWidth - tab.offsetWidth) / 2;
+}

@@ -1,6 +1,6 @@
 // The address of the shop follows its name while it is typed. The server is
-// asked, since only it knows which addresses are taken: GET /new/address?name=…
-// answers {"slug": "meeras-pottery"}.
+// asked, since only it knows how names are written and which addresses are
+// taken: GET /new/address?name=… answers {"slug": "meeras-pottery-2", "note": "…"}.
 
 const field = document.querySelector("[data-slug-from]");
 const shown = document.querySelector("[data-slug]");
@@ -14,10 +14,10 @@ field?.addEventListener("input", () => {
     try {
       const answer = await fetch(`${field.dataset.slugFrom}?name=${encodeURIComponent(field.value)}`, { signal: last.signal });
       if (!answer.ok) return;
-      const { slug } = await answer.json();
+      const { slug, note } = await answer.json();
       shown.textContent = slug || "your-shop";
       shown.classList.toggle("muted", !slug);
-      document.querySelector("[data-taken]")?.remove();
+      document.querySelector("[data-slug-note]").textContent = note;
     } catch {}
   }, 250);
 });
