@@ -200,7 +200,7 @@ func (a *App) Serve(ctx context.Context, ready func()) error {
 		if s.addr == a.cfg.Listen {
 			a.crowd.Store(l)
 			if a.cfg.Front {
-				on = edge.NewFront(l, a.pages, edge.FrontOptions{State: l.state, Observe: a.meter.Surface("front")})
+				on = edge.NewFront(l, a.pages, edge.FrontOptions{State: l.state, Routes: a.cfg.Divide().Routes, Observe: a.meter.Surface("front")})
 			}
 		}
 		go func() { failed <- srv.Serve(on) }()

@@ -52,6 +52,7 @@ type Division struct {
 	Runtime     int64 // limit of the Go runtime: all but what SQLite takes, and a tenth
 	SQLite      int64 // page caches of all database connections, outside of the runtime
 	Pages       int64 // rendered pages
+	Routes      int   // addresses of pages that the front knows
 	Directory   int64 // which shop lives where
 	Pictures    int64 // pictures being worked on
 	Readers     int   // reading connections of a database
@@ -65,6 +66,7 @@ const (
 	leastMemory  = 128 << 20
 	entryBytes   = 1 << 10 // of a cached shop, found by name and by id
 	connBytes    = 16 << 10
+	pageBytes    = 16 << 10 // of a kept page with its address
 	mostCacheKiB = 64 << 10
 )
 
@@ -86,6 +88,7 @@ func (c *Config) Divide() Division {
 	if d.Connections == 0 {
 		d.Connections = int(min(max(total/5/connBytes, 256), 65_536))
 	}
+	d.Routes = int(max(d.Pages/pageBytes, 1_000))
 	d.Streams = max(d.Connections/4, 16)
 	return d
 }

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"haat/internal/db"
@@ -68,7 +69,28 @@ func (a *App) acrossShops(ctx context.Context, q *db.AcrossSQL, at time.Time, fn
 	return nil
 }
 
+// pageMetrics tell how well pages are kept.
+func (a *App) pageMetrics() {
+	a.meter.Gauge("haat_pages", "Pages that are kept.", func() float64 { n, _ := a.pages.Size(); return float64(n) })
+	a.meter.Gauge("haat_page_bytes", "Memory that kept pages take.", func() float64 { _, n := a.pages.Size(); return float64(n) })
+	s := a.pages.Stats()
+	for name, c := range map[string]struct {
+		help string
+		n    *atomic.Int64
+	}{
+		"haat_page_hits_total":     {"Requests answered with a kept page.", &s.Hits},
+		"haat_page_fills_total":    {"Pages made.", &s.Fills},
+		"haat_page_joined_total":   {"Requests answered with a page that was being made for another.", &s.Joins},
+		"haat_page_stale_total":    {"Requests answered with a page known to be out of date, for want of a better.", &s.Stales},
+		"haat_page_failures_total": {"Pages that could not be made.", &s.Failures},
+		"haat_page_refusals_total": {"Requests refused because too many waited for one page.", &s.Refusals},
+	} {
+		a.meter.Counter(name, c.help, func() float64 { return float64(c.n.Load()) })
+	}
+}
+
 func (a *App) gauges() {
+	a.pageMetrics()
 	a.diskGauges()
 	a.meter.Gauge("haat_connections", "Open connections of shoppers and merchants.", func() float64 {
 		if c := a.crowd.Load(); c != nil {
