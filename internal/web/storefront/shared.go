@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"haat/internal/edge"
+	"haat/internal/fault"
 	"haat/internal/fleet"
 	"haat/internal/op"
 )
@@ -28,13 +29,19 @@ func (s *Server) shared(h func(*visit) error, fields ...string) http.Handler {
 		if err != nil {
 			return err
 		}
+		shop := room.Shop()
 		plain := r.Clone(context.Background())
 		plain.Method, plain.Header, plain.Body = http.MethodGet, http.Header{}, http.NoBody
 		plain.URL = &url.URL{Path: r.URL.Path, RawQuery: meaningful(r.URL, fields).Encode()}
-		name := plain.URL.RequestURI()
+		// The pattern is part of the name: "/products%2Fpot" has the path of
+		// "/products/pot", but is another page.
+		name := r.Pattern + " " + plain.URL.RequestURI()
 		fill := func(ctx context.Context) (edge.Page, error) {
 			r := plain.WithContext(ctx)
 			room, err := s.Door.Shop(r, op.Shopper, "")
+			if err == nil && room.Shop() != shop {
+				err = fault.NotFound("This host leads to another shop now.")
+			}
 			if err != nil {
 				return edge.Page{}, err
 			}
@@ -49,7 +56,7 @@ func (s *Server) shared(h func(*visit) error, fields ...string) http.Handler {
 			return edge.Page{Header: out.header, Body: out.body.Bytes(), Mark: v.mark, Tags: v.tags}, nil
 		}
 		if s.Edge != nil && len(name) <= longestName {
-			return s.Edge.Serve(w, r, room.Shop(), name, fill)
+			return s.Edge.Serve(w, r, shop, name, fill)
 		}
 		page, err := fill(r.Context())
 		if err != nil {

@@ -310,3 +310,27 @@ func TestASuspendedShopIsClosedAtOnce(t *testing.T) {
 		}
 	})
 }
+
+// What looks like a page's address once it is decoded is another address: it
+// neither gets the page that is kept, nor takes it away from those who come
+// for it.
+func TestAnEncodedSlashLeadsToNoOtherPage(t *testing.T) {
+	fleettest.EachFleet(t, everySchema, nil, func(t *testing.T, f *fleet.Fleet) {
+		s := newStreet(t, f)
+		title := "Pot"
+		if _, err := catalog.CreateProduct.Do(t.Context(), s.room, s.by, catalog.CreateIn{Body: catalog.ProductInput{Title: &title,
+			Variants: &[]catalog.VariantInput{{Price: money.Money{Amount: 100_00, Currency: "INR"}}}}}); err != nil {
+			t.Fatal(err)
+		}
+		for _, again := range []string{"haat; fwd=miss; stored", "haat; hit", "haat; hit"} {
+			if res := s.cached("/products/pot"); res.StatusCode != 200 || res.Header.Get("Cache-Status") != again {
+				t.Errorf("the page: %s, %s; want %s", res.Status, res.Header.Get("Cache-Status"), again)
+			}
+			for _, path := range []string{"/products%2Fpot", "/products%2fpot", "/collections/..%2Fproducts%2Fpot", "/policies%2Freturns"} {
+				if res := s.cached(path); res.StatusCode != 404 {
+					t.Errorf("%s: %s, %s", path, res.Status, res.Header.Get("Cache-Status"))
+				}
+			}
+		}
+	})
+}
