@@ -13,7 +13,7 @@ import (
 )
 
 // plenty is stock that no benchmark sells out.
-const plenty = 1 << 40
+const plenty = 1_000_000_000
 
 // stall is a shop with what can be ordered in it.
 type stall struct {
