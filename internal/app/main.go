@@ -32,6 +32,7 @@ type commands struct {
 	Backup  backupCmd  `cmd:"" help:"Copy everything that is kept to a folder, while serving or not, and check the copy."`
 	Restore restoreCmd `cmd:"" help:"Put a backup back into an empty data folder, and check it."`
 	Doctor  doctorCmd  `cmd:"" help:"Say what is wrong, if anything is."`
+	Bench   benchCmd   `cmd:"" help:"Measure this machine, beside nginx and Varnish where they are installed."`
 	Config  configCmd  `cmd:"" help:"Print the effective settings."`
 	Openapi openapiCmd `cmd:"" help:"Print the OpenAPI document of the API."`
 	Version versionCmd `cmd:"" help:"Print the version."`

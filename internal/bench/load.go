@@ -1,0 +1,174 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+	vegeta "github.com/tsenart/vegeta/v12/lib"
+)
+
+// seen is what a load saw.
+type seen struct {
+	rate     float64 // answers a second
+	p50, p99 float64 // ms
+	n        int64
+	bad      int64 // errors, and answers that are none
+}
+
+// closed has so many clients run fn, each again as soon as it has returned.
+// The first error ends it.
+func closed(ctx context.Context, clients int, d time.Duration, fn func(ctx context.Context, client int, nth int64) error) (seen, error) {
+	return gather(ctx, clients, func(took time.Duration, _ int64) bool { return took < d }, fn)
+}
+
+// times has so many clients run fn n times in all.
+func times(ctx context.Context, clients int, n int64, fn func(ctx context.Context, client int, nth int64) error) (seen, error) {
+	return gather(ctx, clients, func(_ time.Duration, nth int64) bool { return nth < n }, fn)
+}
+
+func gather(ctx context.Context, clients int, more func(took time.Duration, nth int64) bool, fn func(ctx context.Context, client int, nth int64) error) (seen, error) {
+	var (
+		wg     sync.WaitGroup
+		next   atomic.Int64
+		mu     sync.Mutex
+		whole  = histogram()
+		failed error
+		out    seen
+	)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	begin := time.Now()
+	for c := range clients {
+		wg.Go(func() {
+			mine := histogram()
+			var err error
+			for ctx.Err() == nil {
+				nth := next.Add(1) - 1
+				if !more(time.Since(begin), nth) {
+					break
+				}
+				start := time.Now()
+				if err = fn(ctx, c, nth); err != nil {
+					cancel()
+					break
+				}
+				_ = mine.RecordValue(time.Since(start).Microseconds()) // longer than a minute: bounded below
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			whole.Merge(mine)
+			if err != nil && (failed == nil || errors.Is(failed, context.Canceled)) {
+				failed = err
+			}
+		})
+	}
+	wg.Wait()
+	took := time.Since(begin)
+	if failed == nil {
+		failed = context.Cause(ctx)
+	}
+	out.n = whole.TotalCount()
+	out.rate = float64(out.n) / took.Seconds()
+	out.p50, out.p99 = float64(whole.ValueAtQuantile(50))/1e3, float64(whole.ValueAtQuantile(99))/1e3
+	return out, failed
+}
+
+// histogram holds microseconds up to a minute, to three digits.
+func histogram() *hdrhistogram.Histogram { return hdrhistogram.New(1, 60_000_000, 3) }
+
+// open asks for pages at a fixed rate of arrivals, whatever the answers take:
+// an answer that comes late is seen to be late by all that waited behind it.
+func open(rate int, d time.Duration, connections int, next func() (host, path string), addr string) seen {
+	// Every answer is read whole and none is unpacked, as by wrk.
+	attack := vegeta.NewAttacker(vegeta.Client(&http.Client{
+		Timeout: 10 * time.Second,
+		Transport: &http.Transport{
+			DisableCompression: true, MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections,
+			DialContext: (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}), vegeta.Workers(uint64(connections)), vegeta.MaxWorkers(uint64(4*connections)), vegeta.MaxBody(0))
+	targets := func(t *vegeta.Target) error {
+		host, path := next()
+		t.Method, t.URL = http.MethodGet, "http://"+addr+path
+		t.Header = browser.Clone()
+		t.Header.Set("Host", host)
+		return nil
+	}
+	h := histogram()
+	var out seen
+	first, last := time.Time{}, time.Time{}
+	for r := range attack.Attack(targets, vegeta.Rate{Freq: rate, Per: time.Second}, d, "") {
+		if r.Error != "" || r.Code != http.StatusOK {
+			out.bad++
+		}
+		_ = h.RecordValue(min(r.Latency, time.Minute-1).Microseconds())
+		if first.IsZero() || r.Timestamp.Before(first) {
+			first = r.Timestamp
+		}
+		if end := r.End(); end.After(last) {
+			last = end
+		}
+	}
+	out.n = h.TotalCount()
+	out.rate = float64(out.n) / last.Sub(first).Seconds()
+	out.p50, out.p99 = float64(h.ValueAtQuantile(50))/1e3, float64(h.ValueAtQuantile(99))/1e3
+	return out
+}
+
+var (
+	wrkRate = regexp.MustCompile(`Requests/sec:\s+([\d.]+)`)
+	wrkPart = regexp.MustCompile(`(?m)^\s+(50|99)%\s+([\d.]+)(us|ms|s)$`)
+	wrkAll  = regexp.MustCompile(`(\d+) requests in`)
+	wrkBad  = regexp.MustCompile(`Non-2xx or 3xx responses: (\d+)|Socket errors: (.*)`)
+)
+
+// wrk loads one page as fast as it is answered, from one CPU.
+func wrk(ctx context.Context, cpu, connections int, d time.Duration, addr, host, path string) (out seen, err error) {
+	name, err := exec.LookPath("wrk")
+	if err != nil {
+		return out, fmt.Errorf("%w (Debian: apt-get install wrk)", err)
+	}
+	args := []string{"-t1", "-c", strconv.Itoa(connections), "-d", fmt.Sprintf("%.0fs", max(1, d.Seconds())), "--latency", "-H", "Host: " + host}
+	for k, v := range browser {
+		args = append(args, "-H", k+": "+v[0])
+	}
+	p, err := start(ctx, cpu, nil, name, append(args, "http://"+addr+path)...)
+	if err != nil {
+		return out, err
+	}
+	<-p.ended
+	said := p.said.String()
+	if p.err != nil {
+		return out, fmt.Errorf("wrk: %w: %s", p.err, said)
+	}
+	if bad := wrkBad.FindString(said); bad != "" {
+		return out, fmt.Errorf("wrk: %s", bad)
+	}
+	m, n := wrkRate.FindStringSubmatch(said), wrkAll.FindStringSubmatch(said)
+	if m == nil || n == nil {
+		return out, fmt.Errorf("wrk said: %s", said)
+	}
+	out.rate, _ = strconv.ParseFloat(m[1], 64)
+	out.n, _ = strconv.ParseInt(n[1], 10, 64)
+	for _, m := range wrkPart.FindAllStringSubmatch(said, -1) {
+		v, _ := strconv.ParseFloat(m[2], 64)
+		v *= map[string]float64{"us": 1e-3, "ms": 1, "s": 1e3}[m[3]]
+		if m[1] == "50" {
+			out.p50 = v
+		} else {
+			out.p99 = v
+		}
+	}
+	return out, nil
+}
