@@ -231,3 +231,16 @@ func TestTheTokenIsToldOnce(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestHelp asks for help in the ways that people do.
+func TestHelp(t *testing.T) {
+	for _, args := range [][]string{nil, {"help"}, {"--help"}, {"-h"}} {
+		code, out, errs := run(args...)
+		if code != 0 || errs != "" || !strings.Contains(out, "Usage: haat <command>") || !strings.Contains(out, "backup") {
+			t.Errorf("haat %v: %d, %q, %q", args, code, out, errs)
+		}
+	}
+	if code, _, errs := run("nonsense"); code != 2 || !strings.Contains(errs, "nonsense") {
+		t.Errorf("haat nonsense: %d, %q", code, errs)
+	}
+}

@@ -51,6 +51,9 @@ func Main(args []string, out, errs io.Writer) int {
 		fmt.Fprintln(errs, "haat:", err)
 		return 2
 	}
+	if len(args) == 0 || len(args) == 1 && args[0] == "help" {
+		args = []string{"--help"}
+	}
 	parsed, err := k.Parse(args)
 	if exit >= 0 {
 		return exit
