@@ -161,7 +161,7 @@ func TestSettings(t *testing.T) {
 	t.Setenv("HAAT_SMTP_PASSWORD_FILE", secret)
 	t.Setenv("HAAT_URL", "https://Shops.Example:8443/")
 	code, out, errs := run("config", "--gateway-token", "hunter3", "--config", file("good.json", `{"max-per-ip": 77, "codes_per_ip": 30, "region": "de", "smtp-host": "mail.example"}`))
-	for _, want := range []string{"haat_smtp_password = (set)", "haat_gateway_token = (set)", "haat_url = https://Shops.Example:8443\n", "haat_max_per_ip = 77", "haat_region = DE", "haat_codes_per_ip = 30", "haat_smtp_host = mail.example", "haat_listen = :8080", "haat_ops_listen = 127.0.0.1:9090"} {
+	for _, want := range []string{"HAAT_SMTP_PASSWORD=(set)", "HAAT_GATEWAY_TOKEN=(set)", "HAAT_URL=https://Shops.Example:8443\n", "HAAT_MAX_PER_IP=77", "HAAT_REGION=DE", "HAAT_CODES_PER_IP=30", "HAAT_SMTP_HOST=mail.example", "HAAT_LISTEN=:8080", "HAAT_OPS_LISTEN=127.0.0.1:9090"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("config does not say %q: %d %s%s", want, code, out, errs)
 		}

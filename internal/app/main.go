@@ -11,7 +11,6 @@ import (
 	"reflect"
 	"runtime"
 	"runtime/debug"
-	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -243,7 +242,7 @@ func printSettings(out io.Writer, v reflect.Value, prefix string) {
 		if _, secret := f.Tag.Lookup("secret"); secret && value != "" {
 			value = "(set)"
 		}
-		fmt.Fprintf(out, "%s = %s\n", strings.ToLower(f.Tag.Get("env")), value)
+		fmt.Fprintf(out, "%s=%s\n", f.Tag.Get("env"), value)
 	}
 }
 

@@ -80,7 +80,7 @@ func TestMemoryOnTheCommandLine(t *testing.T) {
 		return b.String(), exit
 	}
 	out, exit := run("--memory", "512MiB", "--min-free", "1GiB")
-	for _, want := range []string{"haat_memory = 512MiB", "haat_min_free = 1GiB", "haat_max_connections = 0", "at most 6553 connections", "102MiB for pages"} {
+	for _, want := range []string{"HAAT_MEMORY=512MiB", "HAAT_MIN_FREE=1GiB", "HAAT_MAX_CONNECTIONS=0", "at most 6553 connections", "102MiB for pages"} {
 		if exit != 0 || !strings.Contains(out, want) {
 			t.Errorf("%q is missing from\n%s", want, out)
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -102,6 +103,13 @@ func Back(w http.ResponseWriter, r *http.Request, path string) error {
 const ContentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; font-src 'self'; " +
 	"connect-src 'self'; manifest-src 'self'; form-action 'self' upi:; frame-ancestors 'none'; base-uri 'none'"
 
+// A body that is refused for its size is listened to for so long, and so many
+// bytes.
+const (
+	refusedFor  = 2 * time.Second
+	refusedRest = 8 << 20
+)
+
 // SafeHeaders are the headers of every answer that keep a browser safe.
 func SafeHeaders(https bool) http.Header {
 	h := http.Header{}
@@ -136,10 +144,15 @@ func Safe(next http.Handler, https bool, maxBody int64, larger func(*http.Reques
 				n = m
 			}
 			if r.ContentLength > n {
-				// Refused before a byte is read, and without reading the rest.
+				// Refused before a byte is read. A little of the rest is then read
+				// for nothing, since most clients listen only when all is sent.
 				h.Set("Connection", "close")
 				p := op.ProblemOf(fault.TooLarge("", "A request to this address has %d bytes at most.", n), slog.Default(), "body")
 				p.Write(w)
+				c := http.NewResponseController(w)
+				_ = c.Flush()
+				_ = c.SetReadDeadline(time.Now().Add(refusedFor))
+				_, _ = io.CopyN(io.Discard, r.Body, refusedRest)
 				return
 			}
 			// The bound is put on a copy: the server must find its own body in

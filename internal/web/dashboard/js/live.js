@@ -45,12 +45,36 @@ function made(html) {
   return box.content.firstElementChild;
 }
 
-// Closed details and focus are kept while something is replaced.
-function replace(old, html) {
-  const open = [...old.querySelectorAll("details")].map((d) => d.open);
-  const fresh = made(html);
+// What a finger or a mouse is pressing stays where it is until it has been let
+// go: a button that is replaced in between would never be clicked.
+let pressed = null;
+let later = [];
+addEventListener("pointerdown", (event) => (pressed = event.target), true);
+for (const name of ["pointerup", "pointercancel"]) {
+  addEventListener(
+    name,
+    () =>
+      setTimeout(() => {
+        pressed = null;
+        const acts = later;
+        later = [];
+        for (const act of acts) act();
+      }),
+    true,
+  );
+}
+
+// replace puts fresh in the place of old, unless it is the same. Whether
+// details are open is kept.
+function replace(old, fresh) {
   if (!fresh) return;
+  const open = [...old.querySelectorAll("details")].map((d) => d.open);
   [...fresh.querySelectorAll("details")].forEach((d, i) => (d.open = open[i] ?? d.open));
+  if (old.isEqualNode(fresh)) return;
+  if (pressed && old.contains(pressed)) {
+    later.push(() => old.isConnected && replace(old, fresh));
+    return;
+  }
   old.replaceWith(fresh);
 }
 
@@ -69,7 +93,7 @@ function order(news) {
   const row = made(news.html);
   if (!list || !row) return;
   const old = document.getElementById(row.id);
-  if (old) old.replaceWith(row);
+  if (old) replace(old, row);
   else if (news.new && list.id === "live-orders") {
     list.prepend(row);
     row.classList.add("arrived");
@@ -97,15 +121,15 @@ for (const url of urls) {
   source.addEventListener("part", (event) => {
     const { id, html } = JSON.parse(event.data);
     const old = document.getElementById(id);
-    if (old) replace(old, html);
+    if (old) replace(old, made(html));
   });
   source.addEventListener("inside", (event) => {
     const { id, html } = JSON.parse(event.data);
     const box = document.getElementById(id);
     if (!box) return;
-    const open = [...box.querySelectorAll("details")].map((d) => d.open);
-    box.innerHTML = html;
-    [...box.querySelectorAll("details")].forEach((d, i) => (d.open = open[i] ?? d.open));
+    const fresh = box.cloneNode(false);
+    fresh.innerHTML = html;
+    replace(box, fresh);
   });
   source.addEventListener("order", (event) => order(JSON.parse(event.data)));
   source.addEventListener("end", () => source.close());
