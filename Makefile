@@ -14,10 +14,14 @@ test: build ## everything: formatting, vet, staticcheck, tests with -race on bot
 build: ## compile bin/haat
 	@CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o bin/haat ./cmd/haat
 
+bench: build ## measure this machine beside nginx and Varnish; figures and charts in docs/benchmarks
+	@scripts/install-bench-deps
+	bin/haat bench
+
 generate: ## rewrite what is generated: Go from templates
 	@scripts/generate
 
 screenshots: build ## take docs/screenshots again from the demo shop
 	HAAT_BIN=$(CURDIR)/bin/haat go -C e2e run ./screenshots -out ../docs/screenshots
 
-.PHONY: help run test build generate screenshots
+.PHONY: help run test bench build generate screenshots
