@@ -34,7 +34,7 @@ var floors = [][]string{
 	{"quote", "pay", "ship"},
 	{"order"},
 	{"search", "insight", "notify"}, // only listen: nobody in the domain imports them
-	{"web", "api", "cli", "drill"},
+	{"web", "api", "cli", "drill", "seed"},
 	{"app"},
 	{"cmd"},
 }
