@@ -1,14 +1,15 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
 	"haat/internal/db"
-	"haat/internal/id"
 )
 
 // Filling is a new shop, what fills it on its shard, and what is written in the
@@ -79,18 +80,12 @@ func (f *Fleet) missing(ctx context.Context, shops []Filling) ([]Filling, error)
 	if len(shops) == 0 {
 		return nil, nil
 	}
-	first, last := shops[0].Shop, shops[0].Shop
-	for _, s := range shops {
-		first, last = min(first, s.Shop), max(last, s.Shop)
+	page := make([]db.Count, len(shops))
+	for i, s := range shops {
+		page[i].Shop = s.Shop
 	}
-	there := map[id.Shop]bool{}
-	err := f.control.View(ctx, func(t *db.ControlTx) error {
-		rows, err := db.ControlAll(ctx, t, entriesBetween, func(s *id.Shop) []any { return []any{(*int64)(s)} }, first, last)
-		for _, s := range rows {
-			there[s] = true
-		}
-		return err
-	})
+	slices.SortFunc(page, func(a, b db.Count) int { return cmp.Compare(a.Shop, b.Shop) })
+	there, err := f.entered(ctx, page)
 	if err != nil || len(there) == 0 {
 		return shops, err
 	}
