@@ -33,8 +33,8 @@ var floors = [][]string{
 	{"catalog"}, // a variant's stock is written in the transaction that writes the variant
 	{"quote", "pay", "ship"},
 	{"order"},
-	{"search", "insight", "notify"},         // only listen: nobody in the domain imports them
-	{"web", "api", "cli", "drill", "bench"}, // bench measures the domain in process, and servers as strangers see them
+	{"search", "insight", "notify"},                 // only listen: nobody in the domain imports them
+	{"web", "api", "cli", "drill", "bench", "seed"}, // bench measures the domain in process, and servers as strangers see them
 	{"app"},
 	{"cmd"},
 }

@@ -231,7 +231,7 @@ func (a *App) Ready(ctx context.Context) error {
 		return errors.New("shutting down")
 	default:
 	}
-	if _, err := a.fleet.Count(ctx); err != nil {
+	if err := a.fleet.Check(ctx); err != nil {
 		return fmt.Errorf("the control database: %w", err)
 	}
 	return nil

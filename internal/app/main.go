@@ -25,6 +25,7 @@ type commands struct {
 
 	Serve   serveCmd   `cmd:"" help:"Serve the platform."`
 	Demo    demoCmd    `cmd:"" help:"Serve the platform with a demo shop, to look around."`
+	Seed    seedCmd    `cmd:"" help:"Fill a data folder with made-up shops, as many as you like."`
 	Shop    shopCmd    `cmd:"" help:"List, show, suspend and resume shops."`
 	Import  importCmd  `cmd:"" help:"Import a Shopify product CSV into a shop."`
 	Export  exportCmd  `cmd:"" help:"Export a shop's catalogue as a Shopify product CSV."`

@@ -24,6 +24,7 @@ import (
 // TestMain lets a child of TestASignUpKilled do its work instead.
 func TestMain(m *testing.M) {
 	signUpUntilKilled()
+	seedUntilKilled()
 	os.Exit(m.Run())
 }
 

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -108,14 +109,25 @@ func (a *App) gauges() {
 		busy, _ := a.bus.Backlog()
 		return float64(busy)
 	})
-	a.meter.Gauge("haat_shops", "Shops in the directory.", func() float64 {
+	var shops struct { // counted now and then: it takes the longer the more there are
+		sync.Mutex
+		n  float64
+		at time.Time
+	}
+	a.meter.Gauge("haat_shops", "Shops in the directory, within the last five minutes.", func() float64 {
+		shops.Lock()
+		defer shops.Unlock()
+		if time.Since(shops.at) < 5*time.Minute {
+			return shops.n
+		}
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		n, err := a.fleet.Count(ctx)
 		if err != nil {
 			return -1
 		}
-		return float64(n)
+		shops.n, shops.at = float64(n), time.Now()
+		return shops.n
 	})
 	a.meter.Gauge("haat_parked_events", "Events set aside for a person to look at.", func() float64 {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)

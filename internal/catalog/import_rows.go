@@ -399,7 +399,7 @@ func (r *importRun) save(ctx context.Context, tx *db.Tx, index int64, g *merging
 	var err error
 	switch {
 	case old == nil:
-		err = create(ctx, tx, g.p)
+		err = Add(ctx, tx, g.p)
 	case !same(g, old):
 		g.p.UpdatedAt = tx.Now()
 		err = write(ctx, tx, g.p, old)

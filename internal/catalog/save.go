@@ -42,12 +42,13 @@ func Create(ctx context.Context, tx *db.Tx, p *Product) error {
 	} else if taken {
 		return handleTaken(p.Handle)
 	}
-	return create(ctx, tx, p)
+	return Add(ctx, tx, p)
 }
 
-// create writes a new product whose handle is known to be free.
-func create(ctx context.Context, tx *db.Tx, p *Product) error {
-	p.ID = id.Product(id.New[struct{}]())
+// Add is Create for a product whose handle is there and known to be free: that
+// of a shop which is filled by nobody else.
+func Add(ctx context.Context, tx *db.Tx, p *Product) error {
+	p.ID = id.Product(db.NewID[struct{}](tx))
 	p.CreatedAt, p.UpdatedAt = tx.Now(), tx.Now()
 	return write(ctx, tx, p, nil)
 }
@@ -106,7 +107,7 @@ func freeHandle(ctx context.Context, tx *db.Tx, exact, like *db.SQL, want, fallb
 }
 
 func write(ctx context.Context, tx *db.Tx, p *Product, old *Product) error {
-	if err := matchVariants(p, old); err != nil {
+	if err := matchVariants(tx, p, old); err != nil {
 		return err
 	}
 	completeOptions(p)
@@ -243,7 +244,7 @@ func writeVariants(ctx context.Context, tx *db.Tx, p, old *Product) error {
 
 // matchVariants gives every variant its id: its own, which must be one of the
 // product's, that of the old variant with the same option values, or a new one.
-func matchVariants(p, old *Product) error {
+func matchVariants(tx *db.Tx, p, old *Product) error {
 	byID, byOptions := map[id.Variant]bool{}, map[string]id.Variant{}
 	if old != nil {
 		for _, v := range old.Variants {
@@ -272,7 +273,7 @@ func matchVariants(p, old *Product) error {
 		if same, ok := byOptions[optionsKey(v.Options)]; ok && !taken[same] {
 			v.ID = same
 		} else {
-			v.ID = id.Variant(id.New[struct{}]())
+			v.ID = id.Variant(db.NewID[struct{}](tx))
 		}
 		taken[v.ID] = true
 	}

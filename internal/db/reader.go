@@ -119,6 +119,7 @@ type Tx struct {
 	shop  id.Shop
 	now   time.Time
 	s     session
+	ids   *id.Source // nil: ids are made as ever
 	out   []Outgoing
 	after []func()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"haat/internal/db"
@@ -65,23 +66,25 @@ func (f *Fleet) place(shop id.Shop) string {
 }
 
 // SweepOrphans erases shops that are on a shard but, for longer than age, not
-// in the directory. It returns how many it erased.
+// in the directory. It returns how many it erased. Since a shop's id tells when
+// it was made, each call goes on where the last one in this process ended. It
+// reads the two lists side by side and leaves the directory's cache alone.
 func (f *Fleet) SweepOrphans(ctx context.Context, age time.Duration) (int, error) {
 	erased := 0
 	for _, name := range f.order {
 		shard := f.shards[name]
-		for after := id.Shop(0); ; {
+		for after := f.swept.get(name); ; {
 			page, err := shard.Across(ctx, clocksOf, after, id.ShopsBefore(time.Now().Add(-age)), 1000)
 			if err != nil {
 				return erased, fmt.Errorf("list the shops of shard %s: %w", name, err)
 			}
+			there, err := f.entered(ctx, page)
+			if err != nil {
+				return erased, err
+			}
 			for _, c := range page {
 				after = c.Shop
-				_, err := f.lookUp(ctx, entryByID, c.Shop)
-				if !fault.Is(err, fault.KindNotFound) {
-					if err != nil {
-						return erased, err
-					}
+				if there[c.Shop] {
 					continue
 				}
 				if err := shard.Erase(ctx, c.Shop); err != nil {
@@ -91,9 +94,56 @@ func (f *Fleet) SweepOrphans(ctx context.Context, age time.Duration) (int, error
 				erased++
 			}
 			if len(page) < 1000 {
+				f.swept.set(name, after)
 				break
 			}
 		}
 	}
 	return erased, nil
+}
+
+// settled is how old a sign-up is that has ended one way or the other.
+const settled = time.Hour
+
+// sweptTo is up to where the orphans of each shard were erased.
+type sweptTo struct {
+	mu sync.Mutex
+	to map[string]id.Shop
+}
+
+func (s *sweptTo) get(shard string) id.Shop {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.to[shard]
+}
+
+// set notes the last shop that was looked at, unless it is so young that its
+// like may still be signing up.
+func (s *sweptTo) set(shard string, last id.Shop) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.to == nil {
+		s.to = map[string]id.Shop{}
+	}
+	s.to[shard] = max(s.to[shard], min(last, id.ShopsBefore(time.Now().Add(-settled))))
+}
+
+// entered tells which of a page of shops, in the order of their ids, the
+// directory has.
+func (f *Fleet) entered(ctx context.Context, page []db.Count) (map[id.Shop]bool, error) {
+	there := make(map[id.Shop]bool, len(page))
+	if len(page) == 0 {
+		return there, nil
+	}
+	err := f.control.View(ctx, func(t *db.ControlTx) error {
+		rows, err := db.ControlAll(ctx, t, entriesBetween, func(s *id.Shop) []any { return []any{(*int64)(s)} }, page[0].Shop, page[len(page)-1].Shop)
+		for _, s := range rows {
+			there[s] = true
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look for shops in the directory: %w", err)
+	}
+	return there, nil
 }

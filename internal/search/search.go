@@ -42,7 +42,7 @@ const (
 // Subscribe keeps the words up to date.
 func Subscribe(b *event.Bus) {
 	event.On(b, "search", func(ctx context.Context, tx *db.Tx, _ event.Meta, e catalog.ProductSaved) error {
-		return index(ctx, tx, e)
+		return Index(ctx, tx, e)
 	})
 	event.On(b, "search", func(ctx context.Context, tx *db.Tx, _ event.Meta, e catalog.ProductDeleted) error {
 		_, err := tx.Exec(ctx, dropTerms, e.Product)
@@ -55,7 +55,9 @@ var (
 	dropTerms = db.Q(`DELETE FROM search_term WHERE shop = $1 AND product = $2`)
 )
 
-func index(ctx context.Context, tx *db.Tx, e catalog.ProductSaved) error {
+// Index writes the words of one product anew. A product that is not active has
+// none.
+func Index(ctx context.Context, tx *db.Tx, e catalog.ProductSaved) error {
 	if _, err := tx.Exec(ctx, dropTerms, e.Product); err != nil || e.Status != catalog.Active {
 		return err
 	}
@@ -139,7 +141,7 @@ func Rebuild(ctx context.Context, tx *db.Tx, products []id.Product) error {
 		if err != nil {
 			return err
 		}
-		if err := index(ctx, tx, catalog.Saved(&product)); err != nil {
+		if err := Index(ctx, tx, catalog.Saved(&product)); err != nil {
 			return err
 		}
 	}

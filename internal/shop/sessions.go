@@ -121,11 +121,7 @@ func (a *Accounts) accountOf(ctx context.Context, t *db.ControlTx, c Contact, no
 		return account, false, err
 	}
 	account = id.Account(id.New[struct{}]())
-	if _, err := t.Exec(ctx, addAccount, account, now); err != nil {
-		return account, false, err
-	}
-	_, err = t.Exec(ctx, addContact, c.Address, account, c.Kind, c.Country, now)
-	return account, true, err
+	return account, true, putAccount(ctx, t, account, c, now)
 }
 
 func (a *Accounts) keepSession(ctx context.Context, t *db.ControlTx, token string, s Session) error {

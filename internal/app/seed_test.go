@@ -1,0 +1,168 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"haat/internal/catalog"
+	"haat/internal/db"
+	"haat/internal/fleet"
+	"haat/internal/id"
+	"haat/internal/op"
+	"haat/internal/search"
+	"haat/internal/seed"
+	"haat/internal/stock"
+)
+
+const seedEnv = "APP_TEST_SEED"
+
+var seedPlan = seed.Plan{Shops: 900, Products: 2, Seed: 7}
+
+// seedUntilKilled is the child of TestSeedingKilled: it seeds, and says so
+// after every batch.
+func seedUntilKilled() {
+	dir := os.Getenv(seedEnv)
+	if dir == "" {
+		return
+	}
+	p := seedPlan
+	p.Progress = func(p seed.Progress) { fmt.Println(p.New) }
+	if _, err := Seed(context.Background(), dir, 2, p); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// rowsOf gives every row of every database below a folder, as text.
+func rowsOf(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	for _, name := range []string{"control.db", "shards/s1.db", "shards/s2.db"} {
+		f, err := db.OpenFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sums, err := f.Sums(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Check(t.Context(), true); err != nil {
+			t.Error(err)
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+		for table, sum := range sums {
+			if table != "schema_version" && table != "shard" { // they say when the folder was made
+				out[name+" "+table] = sum
+			}
+		}
+	}
+	return out
+}
+
+// TestSeedingKilled kills a process that seeds with no warning, and lets the
+// next one go on: every row of every table is as if nothing had happened. A
+// folder of another seed is not.
+func TestSeedingKilled(t *testing.T) {
+	whole, torn, other := t.TempDir(), t.TempDir(), t.TempDir()
+	if p, err := Seed(t.Context(), whole, 2, seedPlan); err != nil || p.Shops != 900 || p.New != 900 {
+		t.Fatalf("%+v, %v", p, err)
+	}
+	c := exec.CommandContext(t.Context(), os.Args[0])
+	c.Env, c.Stderr = append(os.Environ(), seedEnv+"="+torn), os.Stderr
+	pipe, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadAtLeast(pipe, make([]byte, 1), 1); err != nil { // the first batch is there
+		t.Fatal(err)
+	}
+	if err := c.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = c.Wait()
+	p, err := Seed(t.Context(), torn, 2, seedPlan)
+	if err != nil || p.Shops != 900 || p.New == 0 || p.New == 900 {
+		t.Fatalf("%+v, %v: it was to be killed in the middle", p, err)
+	}
+	want, got := rowsOf(t, whole), rowsOf(t, torn)
+	if !maps.Equal(want, got) {
+		for table := range want {
+			if want[table] != got[table] {
+				t.Errorf("%s differs", table)
+			}
+		}
+	}
+	plan := seedPlan
+	plan.Seed++
+	if _, err := Seed(t.Context(), other, 2, plan); err != nil {
+		t.Fatal(err)
+	}
+	if maps.Equal(want, rowsOf(t, other)) {
+		t.Error("another seed gave the same rows")
+	}
+}
+
+// TestSeededShopsSell opens every seeded shop: its pages render, its stock adds
+// up, and a search finds what it has.
+func TestSeededShopsSell(t *testing.T) {
+	dir := t.TempDir()
+	plan := seed.Plan{Shops: 60, Products: 5, Seed: 3}
+	if _, err := Seed(t.Context(), dir, 1, plan); err != nil {
+		t.Fatal(err)
+	}
+	a, err := quietly(t.Context(), settings(t, dir), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	public, _, err := a.handlers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range plan.Shops {
+		room, err := a.fleet.ByID(t.Context(), seed.ID(plan.Seed, i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = room.View(t.Context(), fleet.Newest, func(r db.Reader) error {
+			wrong, err := stock.Check(t.Context(), r)
+			if len(wrong) > 0 {
+				t.Errorf("shop %d: %v", i, wrong)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		list, err := catalog.ListProducts.Do(t.Context(), room, op.Caller{Shop: room.Shop(), Account: id.Account{1}}, catalog.ListIn{})
+		if err != nil || len(list.Items) != min(plan.ProductsOf(i), 50) || len(list.Items) == 0 {
+			t.Fatalf("shop %d has %d products, %v", i, len(list.Items), err)
+		}
+		p := list.Items[0]
+		for _, path := range []string{"/", "/products/" + p.Handle} {
+			w := httptest.NewRecorder()
+			public.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), "GET", "http://"+room.Host()+path, nil))
+			if code, body := w.Code, w.Body.String(); code != 200 || path != "/" && !strings.Contains(body, p.Title) {
+				t.Errorf("shop %d: %s answers %d", i, path, code)
+			}
+		}
+		if found, err := search.Search.Do(t.Context(), room, op.Caller{}, search.SearchIn{Query: p.Title}); err != nil || len(found.Items) == 0 {
+			t.Errorf("shop %d: a search for %q finds nothing, %v", i, p.Title, err)
+		}
+	}
+}
