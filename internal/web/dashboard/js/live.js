@@ -45,24 +45,31 @@ function made(html) {
   return box.content.firstElementChild;
 }
 
-// What a finger or a mouse is pressing stays where it is until it has been let
-// go: a button that is replaced in between would never be clicked.
-let pressed = null;
-let later = [];
-addEventListener("pointerdown", (event) => (pressed = event.target), true);
-for (const name of ["pointerup", "pointercancel"]) {
-  addEventListener(
-    name,
-    () =>
-      setTimeout(() => {
-        pressed = null;
-        const acts = later;
-        later = [];
-        for (const act of acts) act();
-      }),
-    true,
-  );
-}
+// While a finger or a mouse presses, nothing moves: a button that is replaced
+// or pushed away in between would never be clicked. News waits until it has
+// been let go, three seconds at most.
+let pressed = false;
+let waitingNews = [];
+let giveUp;
+const calmly = (act) => (pressed ? waitingNews.push(act) : act());
+const release = () =>
+  setTimeout(() => {
+    clearTimeout(giveUp);
+    pressed = false;
+    const acts = waitingNews;
+    waitingNews = [];
+    for (const act of acts) act();
+  });
+addEventListener(
+  "pointerdown",
+  () => {
+    pressed = true;
+    clearTimeout(giveUp);
+    giveUp = setTimeout(release, 3000);
+  },
+  true,
+);
+for (const name of ["pointerup", "pointercancel", "blur"]) addEventListener(name, release, true);
 
 // replace puts fresh in the place of old, unless it is the same. Whether
 // details are open is kept.
@@ -70,12 +77,7 @@ function replace(old, fresh) {
   if (!fresh) return;
   const open = [...old.querySelectorAll("details")].map((d) => d.open);
   [...fresh.querySelectorAll("details")].forEach((d, i) => (d.open = open[i] ?? d.open));
-  if (old.isEqualNode(fresh)) return;
-  if (pressed && old.contains(pressed)) {
-    later.push(() => old.isConnected && replace(old, fresh));
-    return;
-  }
-  old.replaceWith(fresh);
+  if (!old.isEqualNode(fresh)) old.replaceWith(fresh);
 }
 
 function waiting(n) {
@@ -118,20 +120,19 @@ for (const url of urls) {
   };
   source.addEventListener("open", () => state("Live", true));
   source.addEventListener("error", () => state("Reconnecting", false));
-  source.addEventListener("part", (event) => {
-    const { id, html } = JSON.parse(event.data);
+  const news = (name, act) => source.addEventListener(name, (event) => calmly(() => act(JSON.parse(event.data))));
+  news("part", ({ id, html }) => {
     const old = document.getElementById(id);
     if (old) replace(old, made(html));
   });
-  source.addEventListener("inside", (event) => {
-    const { id, html } = JSON.parse(event.data);
+  news("inside", ({ id, html }) => {
     const box = document.getElementById(id);
     if (!box) return;
     const fresh = box.cloneNode(false);
     fresh.innerHTML = html;
     replace(box, fresh);
   });
-  source.addEventListener("order", (event) => order(JSON.parse(event.data)));
+  news("order", order);
   source.addEventListener("end", () => source.close());
   addEventListener("pagehide", () => source.close());
 }
