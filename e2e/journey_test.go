@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -42,9 +43,10 @@ func (p person) sees(css, text string) {
 	}
 }
 
-// From nothing to an order on the merchant's screen: a merchant signs up, adds
-// a product and waits; a shopper finds it and orders; the program is killed in
-// between, and nothing is gone.
+// From nothing to an order that is sent and paid: a merchant signs up, adds a
+// product, imports a catalogue and waits; a shopper finds what there is and
+// orders; the merchant sees it come, accepts it, sends it and takes the money.
+// The program is killed in between, and nothing is gone.
 func TestJourney(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
@@ -90,6 +92,17 @@ func TestJourney(t *testing.T) {
 	merchant.write("stock", "3")
 	merchant.do("publish", chromedp.Submit(chromedp.CSS(`[name="title"]`)), chromedp.WaitVisible(chromedp.CSS(`section.just`)))
 
+	catalogue, err := filepath.Abs("../internal/catalog/shopify/testdata/legacy.csv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	merchant.open(haat.URL + base + "/import")
+	merchant.do("check a catalogue", chromedp.SetUploadFiles(chromedp.CSS(`#file`), []string{catalogue}),
+		chromedp.Click(chromedp.CSS(`button[value="1"]`)), chromedp.WaitVisible(chromedp.CSS(`form[action$="/apply"] button`)))
+	merchant.do("import it, at once", chromedp.Click(chromedp.CSS(`form[action$="/apply"] button`)), chromedp.WaitVisible(chromedp.CSS(`#import a[href$="/products"]`)))
+	merchant.open(haat.URL + base + "/share")
+	merchant.sees("main", "ravis-pots")
+
 	haat.Kill()
 	if err := haat.Again(ctx); err != nil {
 		t.Fatal(err)
@@ -101,6 +114,8 @@ func TestJourney(t *testing.T) {
 	shopper.sees("main", "Blue Pot")
 	shopper.open(haat.Shop("ravis-pots") + "/search?q=POTS")
 	shopper.sees("main", "Blue Pot")
+	shopper.open(haat.Shop("ravis-pots") + "/search?q=coffee+sheesham")
+	shopper.sees("main", "Sheesham Coffee Table")
 	shopper.open(haat.Shop("ravis-pots") + "/products/blue-pot")
 	shopper.sees("main", "499.50")
 	shopper.do("add to the cart", chromedp.Submit(chromedp.CSS(`#buy`)), chromedp.WaitVisible(chromedp.CSS(`#cart`)))
@@ -121,6 +136,13 @@ func TestJourney(t *testing.T) {
 	if _, err := haat.Message(ctx, "+919876543210", func(m Message) bool { return strings.Contains(m.Text, "/orders/") }); err != nil {
 		t.Errorf("the shopper was not told: %v", err)
 	}
+	merchant.do("look at the order", chromedp.Click(chromedp.CSS(`a[href*="/orders/"]`)), chromedp.WaitVisible(chromedp.CSS(`form[action$="/accept"] button`)))
+	merchant.do("accept it, at once", chromedp.Click(chromedp.CSS(`form[action$="/accept"] button`)), chromedp.WaitVisible(chromedp.CSS(`[name="tracking"]`)))
+	merchant.write("tracking", "EE123456789IN")
+	merchant.do("send it", chromedp.Click(chromedp.CSS(`form[action$="/fulfil"] button`)), chromedp.WaitVisible(chromedp.CSS(`form[action$="/paid"] button`)))
+	merchant.do("take the money", chromedp.Click(chromedp.CSS(`form[action$="/paid"] button`)), chromedp.WaitNotPresent(chromedp.CSS(`form[action$="/paid"]`)))
+	shopper.do("look again", chromedp.Reload(), chromedp.WaitVisible(chromedp.CSS(`h1`)))
+	shopper.sees("main", "EE123456789IN")
 	for name, p := range map[string]person{"merchant": merchant, "shopper": shopper} {
 		// The order with nothing filled in was answered by 422, which Chromium notes.
 		if err := p.tab.Complaints(); err != nil && !strings.Contains(err.Error(), "status of 422") {
