@@ -143,6 +143,26 @@ func (t *Tab) Do(steps ...chromedp.Action[chromedp.Void]) error {
 // Text waits for an element and gives what a person reads in it.
 func (t *Tab) Text(css string) (string, error) { return ask(t, chromedp.Text(chromedp.CSS(css))) }
 
+// Shows waits until an element reads as containing a text, also on the page
+// that a click is still leading to. Its error tells what was read instead.
+func (t *Tab) Shows(css, text string) error {
+	ctx, cancel := context.WithTimeout(t.ctx, patience)
+	defer cancel()
+	poll := chromedp.PollFunction[bool](`(css, text) => !!document.querySelector(css)?.innerText.includes(text)`,
+		chromedp.WithPollingArgs(css, text), chromedp.WithPollingInterval(20*time.Millisecond), chromedp.WithPollingTimeout(patience))
+	for {
+		_, err := chromedp.Run(ctx, poll)
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() == nil && !errors.Is(err, chromedp.ErrPollingTimeout) {
+			continue // the page went away under the question: ask the next one
+		}
+		read, _ := t.Text(css)
+		return fmt.Errorf("%s shows %.300q, want %q: %w", css, read, text, err)
+	}
+}
+
 func ask[T any](t *Tab, action chromedp.Action[T]) (T, error) {
 	ctx, cancel := context.WithTimeout(t.ctx, patience)
 	defer cancel()
