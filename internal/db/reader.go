@@ -122,6 +122,7 @@ type Tx struct {
 	ids   *id.Source // nil: ids are made as ever
 	out   []Outgoing
 	after []func()
+	seq   int64 // of the shop's newest event, once committed
 }
 
 func (t *Tx) Shop() id.Shop  { return t.shop }
@@ -149,6 +150,12 @@ func exec(ctx context.Context, s session, q *stmt, args []any) (int64, error) {
 
 // Append puts an event into the outbox, in this transaction. Use event.Emit.
 func (t *Tx) Append(o Outgoing) { t.out = append(t.out, o) }
+
+// Events gives what the transaction put into the outbox and, once it has been
+// committed, the number of the first of them; the others follow it.
+func (t *Tx) Events() (events []Outgoing, first int64) {
+	return t.out, t.seq - int64(len(t.out)) + 1
+}
 
 // After has fn run once the transaction has been committed, by the goroutine
 // that called Change. It does not run when the transaction fails.

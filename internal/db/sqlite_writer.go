@@ -228,11 +228,10 @@ var (
 // runTick ticks the clock, which is also the fence, and writes the events.
 func (c *sqliteConn) runTick(t *tick) error {
 	ctx := context.Background() // the writer's statements never see a caller's context
-	var seq int64
 	found := false
 	err := c.query(ctx, &tickClock, []any{t.shop, t.epoch, int64(len(t.out))}, func(scan func(...any) error) error {
 		found = true
-		return scan(&t.n, &seq, &t.term)
+		return scan(&t.n, &t.seq, &t.term)
 	})
 	if err != nil {
 		return fmt.Errorf("tick: %w", err)
@@ -240,7 +239,7 @@ func (c *sqliteConn) runTick(t *tick) error {
 	if !found {
 		return ErrMoved
 	}
-	first := seq - int64(len(t.out)) + 1
+	first := t.seq - int64(len(t.out)) + 1
 	for i, o := range t.out {
 		_, err := c.exec(ctx, &putEvent, []any{t.shop, first + int64(i), int64(i), o.ID[:], t.at, o.Topic, o.Key, o.Tags, o.Payload})
 		if err != nil {
