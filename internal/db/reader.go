@@ -123,6 +123,8 @@ type Tx struct {
 	out   []Outgoing
 	after []func()
 	seq   int64 // of the shop's newest event, once committed
+	doc   []byte
+	known bool // doc has been read or written
 }
 
 func (t *Tx) Shop() id.Shop  { return t.shop }
@@ -166,9 +168,16 @@ var (
 	writeDoc = Q(`INSERT INTO shop_doc (shop, doc) VALUES ($1, $2) ON CONFLICT (shop) DO UPDATE SET doc = excluded.doc`)
 )
 
-// Doc reads the shop's settings document; nil if none was written.
+// Doc reads the shop's settings document, once; nil if none was written. It is
+// not to be changed.
 func (t *Tx) Doc(ctx context.Context) ([]byte, error) {
+	if t.known {
+		return t.doc, nil
+	}
 	doc, _, err := One(ctx, t, readDoc, func(b *[]byte) []any { return []any{b} })
+	if err == nil {
+		t.doc, t.known = doc, true
+	}
 	return doc, err
 }
 
@@ -176,6 +185,7 @@ func (t *Tx) Doc(ctx context.Context) ([]byte, error) {
 // with its mark. Keep it small: it is read for every page.
 func (t *Tx) SetDoc(ctx context.Context, doc []byte) error {
 	_, err := t.Exec(ctx, writeDoc, doc)
+	t.doc, t.known = doc, err == nil
 	return err
 }
 
