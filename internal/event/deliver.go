@@ -27,9 +27,6 @@ var (
 	moveCursor = db.Q(`
 		INSERT INTO event_cursor (shop, name, seq) VALUES ($1, $2, $3)
 		ON CONFLICT (shop, name) DO UPDATE SET seq = excluded.seq WHERE event_cursor.seq < excluded.seq`)
-	setDone = db.Q(`
-		INSERT INTO event_done (shop, seq) VALUES ($1, $2)
-		ON CONFLICT (shop) DO UPDATE SET seq = excluded.seq WHERE event_done.seq < excluded.seq`)
 	beginAttempt = db.Q(`
 		INSERT INTO event_attempt (shop, name, seq, attempts, unfinished) VALUES ($1, $2, $3, 1, 1)
 		ON CONFLICT (shop, name, seq) DO UPDATE SET attempts = event_attempt.attempts + 1, unfinished = event_attempt.unfinished + 1
@@ -274,8 +271,7 @@ func (b *Bus) flushShop(ctx context.Context, shop id.Shop, units []*unit) error 
 					}
 				}
 			}
-			_, err := tx.Exec(ctx, setDone, done)
-			return err
+			return db.SetDone(ctx, tx, done)
 		})
 	}
 	for _, u := range units {
