@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -37,7 +36,7 @@ func (a *App) sweepers(ctx context.Context) {
 	a.meter.Counter("haat_sweep_failures_total", "Times that tidying up in one shop failed. It is tried again; the other shops go on.", func() float64 {
 		return float64(holds.failures.Load() + carts.failures.Load())
 	})
-	a.every(ctx, 10*time.Minute, "erase unfinished sign-ups", func(ctx context.Context) error {
+	a.every(ctx, time.Minute, "erase unfinished sign-ups", func(ctx context.Context) error {
 		_, err := a.fleet.SweepOrphans(ctx, time.Hour)
 		return err
 	})
@@ -84,25 +83,14 @@ func (a *App) gauges() {
 		busy, _ := a.bus.Backlog()
 		return float64(busy)
 	})
-	var shops struct { // counted now and then: it takes the longer the more there are
-		sync.Mutex
-		n  float64
-		at time.Time
-	}
-	a.meter.Gauge("haat_shops", "Shops in the directory, within the last five minutes.", func() float64 {
-		shops.Lock()
-		defer shops.Unlock()
-		if time.Since(shops.at) < 5*time.Minute {
-			return shops.n
-		}
+	a.meter.Gauge("haat_shops", "Shops in the directory.", func() float64 {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		n, err := a.fleet.Count(ctx)
 		if err != nil {
 			return -1
 		}
-		shops.n, shops.at = float64(n), time.Now()
-		return shops.n
+		return float64(n)
 	})
 	a.meter.Gauge("haat_parked_events", "Events set aside for a person to look at.", func() float64 {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)

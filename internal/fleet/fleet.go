@@ -22,6 +22,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/maypok86/otter/v2"
@@ -65,6 +66,10 @@ type Fleet struct {
 	told    []func(Commit)
 	changed []func(id.Shop)
 	swept   sweptTo
+	counted struct {
+		sync.Mutex
+		census // of shops so old that none joins or leaves them
+	}
 }
 
 // Entry is a row of the directory.
@@ -97,8 +102,10 @@ var (
 		SELECT ` + entryColumns + ` FROM shop
 		WHERE id < CAST($1 AS BIGINT) AND (CAST($2 AS TEXT) = '' OR slug >= $2 AND slug < $3 OR LOWER(name) LIKE '%' || $2 || '%')
 		ORDER BY id DESC LIMIT $4`)
-	countEntries = db.C(`SELECT COUNT(*) FROM shop`)
-	clocksOf     = db.Across(`SELECT shop, n FROM shop_clock WHERE shop > $1 AND shop < $2 ORDER BY shop LIMIT $3`)
+	countEntries = db.C(`
+		SELECT COUNT(*), COALESCE(MAX(id), 0)
+		FROM (SELECT id FROM shop WHERE id > $1 AND id < $2 ORDER BY id LIMIT 10000) AS page`)
+	clocksOf = db.Across(`SELECT shop, n FROM shop_clock WHERE shop > $1 AND shop < $2 ORDER BY shop LIMIT $3`)
 )
 
 func scanEntry(e *Entry) []any {
@@ -334,15 +341,44 @@ func (f *Fleet) Check(ctx context.Context) error {
 	})
 }
 
-// Count gives the number of shops in the directory. It counts them: do not ask
-// for every request.
+// Count gives the number of shops in the directory. The first call in a
+// process counts all, page by page; later ones only those that have signed up
+// in the last hour. A sign-up that is gone on with later than that is missing
+// until the next start.
 func (f *Fleet) Count(ctx context.Context) (int64, error) {
-	var n int64
-	err := f.control.View(ctx, func(t *db.ControlTx) (err error) {
-		n, _, err = db.ControlOne(ctx, t, countEntries, func(n *int64) []any { return []any{n} })
-		return err
-	})
-	return n, err
+	f.counted.Lock()
+	defer f.counted.Unlock()
+	old, err := f.countBetween(ctx, f.counted.to, id.ShopsBefore(time.Now().Add(-settled)))
+	if err != nil {
+		return 0, err
+	}
+	f.counted.n, f.counted.to = f.counted.n+old.n, max(f.counted.to, old.to)
+	young, err := f.countBetween(ctx, f.counted.to, 1<<63-1)
+	return f.counted.n + young.n, err
+}
+
+// census is how many shops there are up to one.
+type census struct {
+	n  int64
+	to id.Shop
+}
+
+func (f *Fleet) countBetween(ctx context.Context, after, before id.Shop) (sum census, err error) {
+	for {
+		var page census
+		err := f.control.View(ctx, func(t *db.ControlTx) (err error) {
+			page, _, err = db.ControlOne(ctx, t, countEntries, func(c *census) []any { return []any{&c.n, (*int64)(&c.to)} }, after, before)
+			return err
+		})
+		if err != nil {
+			return sum, err
+		}
+		sum.n += page.n
+		if page.n == 0 {
+			return sum, nil
+		}
+		after, sum.to = page.to, page.to
+	}
 }
 
 // SetState suspends a shop or opens it again.
