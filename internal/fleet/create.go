@@ -65,8 +65,8 @@ func (f *Fleet) place(shop id.Shop) string {
 	return f.order[int64(shop)%int64(len(f.order))]
 }
 
-// orphanPages is how many pages of a thousand shops one call of SweepOrphans
-// looks at on each shard.
+// orphanPages is how many pages of shops one call of SweepOrphans looks at on
+// each shard.
 const orphanPages = 20
 
 // SweepOrphans erases shops that are on a shard but, for longer than age, not
@@ -86,7 +86,7 @@ func (f *Fleet) SweepOrphans(ctx context.Context, age time.Duration) (erased int
 func (f *Fleet) sweepOrphans(ctx context.Context, name string, age time.Duration) (erased int, err error) {
 	shard, after := f.shards[name], f.swept.get(name)
 	for range orphanPages {
-		page, look := shard.Across(ctx, clocksOf, after, id.ShopsBefore(time.Now().Add(-age)), 1000)
+		page, look := shard.Across(ctx, clocksOf, after, id.ShopsBefore(time.Now().Add(-age)), f.page)
 		if look != nil {
 			return erased, errors.Join(err, fmt.Errorf("list the shops of shard %s: %w", name, look))
 		}
@@ -107,7 +107,7 @@ func (f *Fleet) sweepOrphans(ctx context.Context, name string, age time.Duration
 			erased++
 		}
 		f.swept.set(name, after)
-		if len(page) < 1000 {
+		if len(page) < f.page {
 			break
 		}
 	}

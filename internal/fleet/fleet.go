@@ -65,6 +65,7 @@ type Fleet struct {
 	woken   []func(id.Shop)
 	told    []func(Commit)
 	changed []func(id.Shop)
+	page    int // shops that are looked at in one go
 	swept   sweptTo
 	counted struct {
 		sync.Mutex
@@ -104,7 +105,7 @@ var (
 		ORDER BY id DESC LIMIT $4`)
 	countEntries = db.C(`
 		SELECT COUNT(*), COALESCE(MAX(id), 0)
-		FROM (SELECT id FROM shop WHERE id > $1 AND id < $2 ORDER BY id LIMIT 10000) AS page`)
+		FROM (SELECT id FROM shop WHERE id > $1 AND id < $2 ORDER BY id LIMIT $3) AS page`)
 	clocksOf = db.Across(`SELECT shop, n FROM shop_clock WHERE shop > $1 AND shop < $2 ORDER BY shop LIMIT $3`)
 )
 
@@ -115,7 +116,7 @@ func scanEntry(e *Entry) []any {
 // OpenFleet opens every shard of the directory, making the first embedded
 // ones if there are none.
 func OpenFleet(ctx context.Context, c Config) (*Fleet, error) {
-	f := &Fleet{control: c.Control, domain: strings.ToLower(c.Domain), log: c.Log, shards: map[string]*db.Shard{}}
+	f := &Fleet{control: c.Control, domain: strings.ToLower(c.Domain), log: c.Log, shards: map[string]*db.Shard{}, page: 1000}
 	f.bySlug = otter.Must(&otter.Options[string, Entry]{MaximumSize: cmp.Or(c.Cached, 100_000), ExpiryCalculator: otter.ExpiryWriting[string, Entry](time.Minute)})
 	f.byID = otter.Must(&otter.Options[id.Shop, Entry]{MaximumSize: cmp.Or(c.Cached, 100_000), ExpiryCalculator: otter.ExpiryWriting[id.Shop, Entry](time.Minute)})
 	type row struct{ id, dsn string }
@@ -367,7 +368,7 @@ func (f *Fleet) countBetween(ctx context.Context, after, before id.Shop) (sum ce
 	for {
 		var page census
 		err := f.control.View(ctx, func(t *db.ControlTx) (err error) {
-			page, _, err = db.ControlOne(ctx, t, countEntries, func(c *census) []any { return []any{&c.n, (*int64)(&c.to)} }, after, before)
+			page, _, err = db.ControlOne(ctx, t, countEntries, func(c *census) []any { return []any{&c.n, (*int64)(&c.to)} }, after, before, 10*f.page)
 			return err
 		})
 		if err != nil {
