@@ -343,19 +343,18 @@ func (f *Fleet) Check(ctx context.Context) error {
 }
 
 // Count gives the number of shops in the directory. The first call in a
-// process counts all, page by page; later ones only those that have signed up
-// in the last hour. A sign-up that is gone on with later than that is missing
-// until the next start.
+// process counts all, page by page, and if its time runs out the next goes on;
+// later ones count only those that have signed up in the last hour. A sign-up
+// that is gone on with after more than that is missing until the next start.
 func (f *Fleet) Count(ctx context.Context) (int64, error) {
 	f.counted.Lock()
 	defer f.counted.Unlock()
-	old, err := f.countBetween(ctx, f.counted.to, id.ShopsBefore(time.Now().Add(-settled)))
-	if err != nil {
+	if err := f.count(ctx, &f.counted.census, id.ShopsBefore(time.Now().Add(-settled))); err != nil {
 		return 0, err
 	}
-	f.counted.n, f.counted.to = f.counted.n+old.n, max(f.counted.to, old.to)
-	young, err := f.countBetween(ctx, f.counted.to, 1<<63-1)
-	return f.counted.n + young.n, err
+	all := f.counted.census
+	err := f.count(ctx, &all, 1<<63-1)
+	return all.n, err
 }
 
 // census is how many shops there are up to one.
@@ -364,21 +363,18 @@ type census struct {
 	to id.Shop
 }
 
-func (f *Fleet) countBetween(ctx context.Context, after, before id.Shop) (sum census, err error) {
+// count goes on with a census, up to a shop.
+func (f *Fleet) count(ctx context.Context, c *census, before id.Shop) error {
 	for {
 		var page census
 		err := f.control.View(ctx, func(t *db.ControlTx) (err error) {
-			page, _, err = db.ControlOne(ctx, t, countEntries, func(c *census) []any { return []any{&c.n, (*int64)(&c.to)} }, after, before, 10*f.page)
+			page, _, err = db.ControlOne(ctx, t, countEntries, func(c *census) []any { return []any{&c.n, (*int64)(&c.to)} }, c.to, before, 10*f.page)
 			return err
 		})
-		if err != nil {
-			return sum, err
+		if err != nil || page.n == 0 {
+			return err
 		}
-		sum.n += page.n
-		if page.n == 0 {
-			return sum, nil
-		}
-		after, sum.to = page.to, page.to
+		c.n, c.to = c.n+page.n, page.to
 	}
 }
 
