@@ -60,7 +60,6 @@ var sideways = map[string]string{
 // readers lists statements that may name a neighbour's table, as "room → table".
 var readers = map[string]string{
 	"event → shop_outbox": "db writes the outbox with the clock's tick; event carries it on",
-	"event → shop_clock":  "how far the outbox reaches",
 	"fleet → shop_clock":  "which shops a shard holds",
 
 	"catalog → stock_level":   "a product's page and the merchant's lists show what can be had, in their one statement",
@@ -82,7 +81,7 @@ var shopless = map[string]string{
 var across = map[string]string{
 	"fleet.clocksOf":       "orphans of unfinished sign-ups are shops that the directory does not know",
 	"fleet.epochsOf":       "whether a copy of a shard has the shops that a copy of the directory says",
-	"event.undone":         "shops whose events an earlier run left unhandled",
+	"db.news":              "shops whose events an earlier run left unhandled",
 	"db.probe":             "whether the shard answers at all",
 	"stock.Expired":        "holds that have run out",
 	"order.OldCarts":       "carts that nobody came back to",

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -28,6 +29,7 @@ type seedCmd struct {
 
 // Run fills the data folder, and goes on where an earlier run was ended.
 func (c *seedCmd) Run(ctx context.Context, out io.Writer) error {
+	debug.SetGCPercent(400) // little stays alive, and there is much of what does not
 	tell := newTeller(out, c.Shops)
 	p, err := Seed(ctx, c.Data, c.Shards, seed.Plan{Shops: c.Shops, Products: c.Products, Seed: c.Seed, Progress: tell.progress})
 	tell.end(p, err)

@@ -2,12 +2,9 @@ package app
 
 import (
 	"context"
-	"sync"
 	"sync/atomic"
 	"time"
 
-	"haat/internal/db"
-	"haat/internal/fleet"
 	"haat/internal/order"
 	"haat/internal/stock"
 )
@@ -32,42 +29,19 @@ func (a *App) every(ctx context.Context, pause time.Duration, what string, fn fu
 
 // sweepers starts what tidies up behind people.
 func (a *App) sweepers(ctx context.Context) {
-	a.every(ctx, 5*time.Second, "give back expired holds", func(ctx context.Context) error {
-		return a.acrossShops(ctx, stock.Expired, time.Now(), func(ctx context.Context, room *fleet.Room) error {
-			_, err := stock.Sweep(ctx, room)
-			return err
-		})
+	holds := newSweep("give back expired holds", a.fleet, a.log, stock.Expired, stock.Sweep)
+	a.every(ctx, 5*time.Second, holds.what, func(ctx context.Context) error { return holds.round(ctx, time.Now()) })
+	carts := newSweep("forget old carts", a.fleet, a.log, order.OldCarts, order.SweepCarts)
+	a.every(ctx, 10*time.Minute, carts.what, func(ctx context.Context) error { return carts.round(ctx, time.Now()) })
+	a.meter.Counter("haat_sweep_failures_total", "Times that tidying up in one shop failed. It is tried again; the other shops go on.", func() float64 {
+		return float64(holds.failures.Load() + carts.failures.Load())
 	})
-	a.every(ctx, 10*time.Minute, "forget old carts", func(ctx context.Context) error {
-		return a.acrossShops(ctx, order.OldCarts, time.Now().Add(-order.CartAge), func(ctx context.Context, room *fleet.Room) error {
-			_, err := order.SweepCarts(ctx, room)
-			return err
-		})
-	})
-	a.every(ctx, 10*time.Minute, "erase unfinished sign-ups", func(ctx context.Context) error {
+	a.every(ctx, time.Minute, "erase unfinished sign-ups", func(ctx context.Context) error {
 		_, err := a.fleet.SweepOrphans(ctx, time.Hour)
 		return err
 	})
 	a.every(ctx, 10*time.Minute, "forget old codes and sessions", a.accounts.Sweep)
 	a.workers.Go(func() { a.importer.Work(ctx) })
-}
-
-// acrossShops runs fn on each shop that a shard-wide statement names for now.
-func (a *App) acrossShops(ctx context.Context, q *db.AcrossSQL, at time.Time, fn func(context.Context, *fleet.Room) error) error {
-	shops, err := a.fleet.Across(ctx, q, at)
-	if err != nil {
-		return err
-	}
-	for _, c := range shops {
-		room, err := a.fleet.ByID(ctx, c.Shop)
-		if err != nil {
-			return err
-		}
-		if err := fn(ctx, room); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // pageMetrics tell how well pages are kept.
@@ -109,25 +83,14 @@ func (a *App) gauges() {
 		busy, _ := a.bus.Backlog()
 		return float64(busy)
 	})
-	var shops struct { // counted now and then: it takes the longer the more there are
-		sync.Mutex
-		n  float64
-		at time.Time
-	}
-	a.meter.Gauge("haat_shops", "Shops in the directory, within the last five minutes.", func() float64 {
-		shops.Lock()
-		defer shops.Unlock()
-		if time.Since(shops.at) < 5*time.Minute {
-			return shops.n
-		}
+	a.meter.Gauge("haat_shops", "Shops in the directory.", func() float64 {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		n, err := a.fleet.Count(ctx)
 		if err != nil {
 			return -1
 		}
-		shops.n, shops.at = float64(n), time.Now()
-		return shops.n
+		return float64(n)
 	})
 	a.meter.Gauge("haat_parked_events", "Events set aside for a person to look at.", func() float64 {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)

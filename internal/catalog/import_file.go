@@ -264,7 +264,7 @@ func (m *Importer) open(ctx context.Context, room *fleet.Room, name string) (*sh
 // Sweep lets go of the files of dry runs that nobody applied within a day, and
 // removes files that no import of any shop names: those of a program that was
 // killed between taking a file in and beginning its import. If it cannot hear
-// of every shop, it removes none.
+// of every shop, it removes none of the latter.
 func (m *Importer) Sweep(ctx context.Context) error {
 	now := m.Now()
 	entries, err := fs.ReadDir(m.files.FS(), ".")
@@ -294,14 +294,18 @@ func (m *Importer) Sweep(ctx context.Context) error {
 		return err
 	}
 	named := map[string]bool{}
+	var failed []error
 	for _, c := range shops {
 		room, err := m.Rooms(ctx, c.Shop)
+		if err == nil {
+			err = m.filesOf(ctx, room, now, named)
+		}
 		if err != nil {
-			return err
+			failed = append(failed, fmt.Errorf("shop %v: %w", c.Shop, err))
 		}
-		if err := m.filesOf(ctx, room, now, named); err != nil {
-			return err
-		}
+	}
+	if len(failed) > 0 {
+		return errors.Join(failed...)
 	}
 	for _, name := range stray {
 		if !named[name] {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -66,10 +67,11 @@ func Schema(room string, files fs.FS) *SchemaSet { return &SchemaSet{Room: room,
 
 var (
 	createTable = regexp.MustCompile(`(?is)create\s+table\s+(?:if\s+not\s+exists\s+)?([a-z_0-9]+)\s*\(`)
+	dropTable   = regexp.MustCompile(`(?is)drop\s+table\s+(?:if\s+exists\s+)?([a-z_0-9]+)\s*;`)
 	narrow      = regexp.MustCompile(`(?is)--\s*narrow[^\n]*\n(\s*create\s+table.*?\n\))\s*;`)
 )
 
-// Tables lists the tables that the set creates.
+// Tables lists the tables that the set creates and does not drop again.
 func (s *SchemaSet) Tables() ([]string, error) {
 	steps, err := s.steps("")
 	if err != nil {
@@ -79,6 +81,9 @@ func (s *SchemaSet) Tables() ([]string, error) {
 	for _, st := range steps {
 		for _, m := range createTable.FindAllStringSubmatch(st.text, -1) {
 			out = append(out, strings.ToLower(m[1]))
+		}
+		for _, m := range dropTable.FindAllStringSubmatch(st.text, -1) {
+			out = slices.DeleteFunc(out, func(t string) bool { return t == strings.ToLower(m[1]) })
 		}
 	}
 	return out, nil

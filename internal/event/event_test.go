@@ -20,7 +20,10 @@ import (
 	"haat/internal/fleet/fleettest"
 )
 
-func TestMain(m *testing.M) { fleettest.Main(m) }
+func TestMain(m *testing.M) {
+	deliverUntilKilled()
+	fleettest.Main(m)
+}
 
 var effectSchema = db.Schema("effect", fstest.MapFS{"schema/0001_effect.sql": {Data: []byte(`
 CREATE TABLE effect (

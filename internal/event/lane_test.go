@@ -48,7 +48,7 @@ func TestToldInAnyOrder(t *testing.T) {
 		})
 		b.Start(t.Context())
 		defer b.Close()
-		const writers, each = 16, 40
+		const writers, each = 16, 12
 		var all sync.WaitGroup
 		for w := range writers {
 			all.Go(func() {

@@ -28,7 +28,8 @@ type outlet struct {
 	read    bool // the others have been read
 	cursors map[string]int64 // by name; a name may be of several subscribers
 	parked  map[string]bool  // subscribers with parked keys
-	done    int64            // all subscribers were there when it was read
+
+	done int64 // up to where flush has written down that all is handled
 }
 
 // unit is one lane's progress with one shop. At most one goroutine works on it
@@ -142,9 +143,6 @@ func (b *Bus) load(ctx context.Context, room *fleet.Room, u *unit) error {
 		}
 		o.cursors, o.parked, o.read = map[string]int64{}, map[string]bool{}, true
 		for _, c := range cursors {
-			if c.name == b.all {
-				o.done = c.seq
-			}
 			for name := range strings.SplitSeq(c.name, " ") {
 				o.cursors[name] = max(o.cursors[name], c.seq)
 			}
@@ -239,14 +237,9 @@ func (b *Bus) flush(ctx context.Context) {
 	}
 }
 
-var (
-	moveCursor = db.Q(`
-		INSERT INTO event_cursor (shop, name, seq) VALUES ($1, $2, $3)
-		ON CONFLICT (shop, name) DO UPDATE SET seq = excluded.seq WHERE event_cursor.seq < excluded.seq`)
-	setDone = db.Q(`
-		INSERT INTO event_done (shop, seq) VALUES ($1, $2)
-		ON CONFLICT (shop) DO UPDATE SET seq = excluded.seq WHERE event_done.seq < excluded.seq`)
-)
+var moveCursor = db.Q(`
+	INSERT INTO event_cursor (shop, name, seq) VALUES ($1, $2, $3)
+	ON CONFLICT (shop, name) DO UPDATE SET seq = excluded.seq WHERE event_cursor.seq < excluded.seq`)
 
 func (b *Bus) flushShop(ctx context.Context, shop id.Shop, o *outlet) error {
 	for _, u := range o.units {
@@ -271,8 +264,7 @@ func (b *Bus) flushShop(ctx context.Context, shop id.Shop, o *outlet) error {
 				if _, err := tx.Exec(ctx, moveCursor, b.all, done); err != nil {
 					return err
 				}
-				_, err := tx.Exec(ctx, setDone, done)
-				return err
+				return db.SetDone(ctx, tx, done)
 			})
 		}
 		if err != nil && !fault.Is(err, fault.KindNotFound) && !errors.Is(err, db.ErrMoved) {

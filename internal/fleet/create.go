@@ -65,41 +65,53 @@ func (f *Fleet) place(shop id.Shop) string {
 	return f.order[int64(shop)%int64(len(f.order))]
 }
 
+// orphanPages is how many pages of shops one call of SweepOrphans looks at on
+// each shard.
+const orphanPages = 20
+
 // SweepOrphans erases shops that are on a shard but, for longer than age, not
 // in the directory. It returns how many it erased. Since a shop's id tells when
-// it was made, each call goes on where the last one in this process ended. It
-// reads the two lists side by side and leaves the directory's cache alone.
-func (f *Fleet) SweepOrphans(ctx context.Context, age time.Duration) (int, error) {
-	erased := 0
+// it was made, each call goes on where the last one in this process ended, and
+// looks at a bounded number of shops. It reads the two lists side by side and
+// leaves the directory's cache alone. An orphan that cannot be erased is an
+// error, and keeps no other from being erased.
+func (f *Fleet) SweepOrphans(ctx context.Context, age time.Duration) (erased int, err error) {
 	for _, name := range f.order {
-		shard := f.shards[name]
-		for after := f.swept.get(name); ; {
-			page, err := shard.Across(ctx, clocksOf, after, id.ShopsBefore(time.Now().Add(-age)), 1000)
-			if err != nil {
-				return erased, fmt.Errorf("list the shops of shard %s: %w", name, err)
+		n, e := f.sweepOrphans(ctx, name, age)
+		erased, err = erased+n, errors.Join(err, e)
+	}
+	return erased, err
+}
+
+func (f *Fleet) sweepOrphans(ctx context.Context, name string, age time.Duration) (erased int, err error) {
+	shard, after := f.shards[name], f.swept.get(name)
+	for range orphanPages {
+		page, look := shard.Across(ctx, clocksOf, after, id.ShopsBefore(time.Now().Add(-age)), f.page)
+		if look != nil {
+			return erased, errors.Join(err, fmt.Errorf("list the shops of shard %s: %w", name, look))
+		}
+		there, look := f.entered(ctx, page)
+		if look != nil {
+			return erased, errors.Join(err, look)
+		}
+		for _, c := range page {
+			after = c.Shop
+			if there[c.Shop] {
+				continue
 			}
-			there, err := f.entered(ctx, page)
-			if err != nil {
-				return erased, err
+			if e := shard.Erase(ctx, c.Shop); e != nil {
+				err = errors.Join(err, fmt.Errorf("erase orphan %v: %w", c.Shop, e))
+				continue
 			}
-			for _, c := range page {
-				after = c.Shop
-				if there[c.Shop] {
-					continue
-				}
-				if err := shard.Erase(ctx, c.Shop); err != nil {
-					return erased, fmt.Errorf("erase orphan %v: %w", c.Shop, err)
-				}
-				f.log.Warn("erased an orphan of an unfinished sign-up", "shop", c.Shop, "shard", name)
-				erased++
-			}
-			if len(page) < 1000 {
-				f.swept.set(name, after)
-				break
-			}
+			f.log.Warn("erased an orphan of an unfinished sign-up", "shop", c.Shop, "shard", name)
+			erased++
+		}
+		f.swept.set(name, after)
+		if len(page) < f.page {
+			break
 		}
 	}
-	return erased, nil
+	return erased, err
 }
 
 // settled is how old a sign-up is that has ended one way or the other.

@@ -22,6 +22,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/maypok86/otter/v2"
@@ -64,7 +65,12 @@ type Fleet struct {
 	woken   []func(Commit)
 	told    []func(Commit)
 	changed []func(id.Shop)
+	page    int // shops that are looked at in one go
 	swept   sweptTo
+	counted struct {
+		sync.Mutex
+		census // of shops so old that none joins or leaves them
+	}
 }
 
 // Entry is a row of the directory.
@@ -97,8 +103,10 @@ var (
 		SELECT ` + entryColumns + ` FROM shop
 		WHERE id < CAST($1 AS BIGINT) AND (CAST($2 AS TEXT) = '' OR slug >= $2 AND slug < $3 OR LOWER(name) LIKE '%' || $2 || '%')
 		ORDER BY id DESC LIMIT $4`)
-	countEntries = db.C(`SELECT COUNT(*) FROM shop`)
-	clocksOf     = db.Across(`SELECT shop, n FROM shop_clock WHERE shop > $1 AND shop < $2 ORDER BY shop LIMIT $3`)
+	countEntries = db.C(`
+		SELECT COUNT(*), COALESCE(MAX(id), 0)
+		FROM (SELECT id FROM shop WHERE id > $1 AND id < $2 ORDER BY id LIMIT $3) AS page`)
+	clocksOf = db.Across(`SELECT shop, n FROM shop_clock WHERE shop > $1 AND shop < $2 ORDER BY shop LIMIT $3`)
 )
 
 func scanEntry(e *Entry) []any {
@@ -108,7 +116,7 @@ func scanEntry(e *Entry) []any {
 // OpenFleet opens every shard of the directory, making the first embedded
 // ones if there are none.
 func OpenFleet(ctx context.Context, c Config) (*Fleet, error) {
-	f := &Fleet{control: c.Control, domain: strings.ToLower(c.Domain), log: c.Log, shards: map[string]*db.Shard{}}
+	f := &Fleet{control: c.Control, domain: strings.ToLower(c.Domain), log: c.Log, shards: map[string]*db.Shard{}, page: 1000}
 	f.bySlug = otter.Must(&otter.Options[string, Entry]{MaximumSize: cmp.Or(c.Cached, 100_000), ExpiryCalculator: otter.ExpiryWriting[string, Entry](time.Minute)})
 	f.byID = otter.Must(&otter.Options[id.Shop, Entry]{MaximumSize: cmp.Or(c.Cached, 100_000), ExpiryCalculator: otter.ExpiryWriting[id.Shop, Entry](time.Minute)})
 	type row struct{ id, dsn string }
@@ -339,15 +347,40 @@ func (f *Fleet) Check(ctx context.Context) error {
 	})
 }
 
-// Count gives the number of shops in the directory. It counts them: do not ask
-// for every request.
+// Count gives the number of shops in the directory. The first call in a
+// process counts all, page by page, and if its time runs out the next goes on;
+// later ones count only those that have signed up in the last hour. A sign-up
+// that is gone on with after more than that is missing until the next start.
 func (f *Fleet) Count(ctx context.Context) (int64, error) {
-	var n int64
-	err := f.control.View(ctx, func(t *db.ControlTx) (err error) {
-		n, _, err = db.ControlOne(ctx, t, countEntries, func(n *int64) []any { return []any{n} })
-		return err
-	})
-	return n, err
+	f.counted.Lock()
+	defer f.counted.Unlock()
+	if err := f.count(ctx, &f.counted.census, id.ShopsBefore(time.Now().Add(-settled))); err != nil {
+		return 0, err
+	}
+	all := f.counted.census
+	err := f.count(ctx, &all, 1<<63-1)
+	return all.n, err
+}
+
+// census is how many shops there are up to one.
+type census struct {
+	n  int64
+	to id.Shop
+}
+
+// count goes on with a census, up to a shop.
+func (f *Fleet) count(ctx context.Context, c *census, before id.Shop) error {
+	for {
+		var page census
+		err := f.control.View(ctx, func(t *db.ControlTx) (err error) {
+			page, _, err = db.ControlOne(ctx, t, countEntries, func(c *census) []any { return []any{&c.n, (*int64)(&c.to)} }, c.to, before, 10*f.page)
+			return err
+		})
+		if err != nil || page.n == 0 {
+			return err
+		}
+		c.n, c.to = c.n+page.n, page.to
+	}
 }
 
 // SetState suspends a shop or opens it again.

@@ -340,3 +340,45 @@ func TestOrphans(t *testing.T) {
 		}
 	})
 }
+
+// Orphans among more shops than one sweep looks at are all found by the sweeps
+// that follow, and every shop is counted, old or new.
+func TestSweepsAndCountsGoOn(t *testing.T) {
+	fleettest.EachFleet(t, []*db.SchemaSet{noteSchema}, nil, func(t *testing.T, f *fleet.Fleet) {
+		ctx := t.Context()
+		f.SetPage(5) // a hundred shops a sweep, on each shard
+		var old []fleet.Filling
+		for i := range 500 {
+			at := time.Now().Add(-time.Duration(1000-i) * time.Minute)
+			filling := db.Filling{Shop: id.ShopAt(at, uint32(i)), Made: at, Fill: func(*db.Tx) error { return nil }}
+			if i%50 != 49 {
+				old = append(old, fleet.Filling{Filling: filling, Slug: fmt.Sprint("shop", i), Name: "x", Own: func(*db.ControlTx) error { return nil }})
+				continue
+			}
+			names := f.ShardNames()
+			if err := f.Shard(names[int64(filling.Shop)%int64(len(names))]).Load(ctx, 1, []db.Filling{filling}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n, err := f.Load(ctx, old); n != 490 || err != nil {
+			t.Fatalf("loaded %d, %v", n, err)
+		}
+		erased, sweeps := 0, 0
+		for ; erased < 10 && sweeps < 20; sweeps++ {
+			n, err := f.SweepOrphans(ctx, time.Hour)
+			if err != nil {
+				t.Fatal(err)
+			}
+			erased += n
+		}
+		if erased != 10 || sweeps < 2 {
+			t.Errorf("erased %d of 10 orphans in %d sweeps", erased, sweeps)
+		}
+		for n := range 3 {
+			if got, err := f.Count(ctx); got != int64(490+n) || err != nil {
+				t.Errorf("counted %d, %v; want %d", got, err, 490+n)
+			}
+			fleettest.NewShop(t, f, fmt.Sprint("new", n))
+		}
+	})
+}

@@ -30,14 +30,26 @@ const KeepFor = 24 * time.Hour
 
 var (
 	readAnswer  = db.Q(`SELECT hash, answer FROM op_answer WHERE shop = $1 AND caller = $2 AND key = $3 AND at > $4`)
-	writeAnswer = db.Q(`INSERT INTO op_answer (shop, caller, key, at, hash, answer) VALUES ($1, $2, $3, $4, $5, $6)`)
-	dropAnswers = db.Q(`DELETE FROM op_answer WHERE shop = $1 AND at <= $2`)
-	writeAudit  = db.Q(`INSERT INTO op_audit (shop, id, at, operation, account, input) VALUES ($1, $2, $3, $4, $5, $6)`)
-	readAudit   = db.Q(`SELECT id, at, operation, account, input FROM op_audit WHERE shop = $1 ORDER BY id DESC LIMIT $2`)
+	writeAnswer = db.Q(`
+		INSERT INTO op_answer (shop, caller, key, at, hash, answer) VALUES ($1, $2, $3, $4, $5, $6)
+		ON CONFLICT (shop, caller, key) DO UPDATE SET at = excluded.at, hash = excluded.hash, answer = excluded.answer
+		WHERE op_answer.at <= $7`)
+	// dropAnswers drops some of those that are no longer given, more than one
+	// write adds, so that no write pays for a whole day's.
+	dropAnswers = db.Q(`
+		DELETE FROM op_answer WHERE shop = $1 AND (caller, key) IN (
+			SELECT caller, key FROM op_answer WHERE shop = $1 AND at <= $2 ORDER BY at LIMIT 20)`)
+	writeAudit = db.Q(`INSERT INTO op_audit (shop, id, at, operation, account, input) VALUES ($1, $2, $3, $4, $5, $6)`)
+	readAudit  = db.Q(`SELECT id, at, operation, account, input FROM op_audit WHERE shop = $1 ORDER BY id DESC LIMIT $2`)
 
 	readControlAnswer  = db.C(`SELECT hash, answer FROM op_answer WHERE shop = 0 AND caller = $1 AND key = $2 AND at > $3`)
-	writeControlAnswer = db.C(`INSERT INTO op_answer (shop, caller, key, at, hash, answer) VALUES (0, $1, $2, $3, $4, $5)`)
-	dropControlAnswers = db.C(`DELETE FROM op_answer WHERE shop = 0 AND at <= $1`)
+	writeControlAnswer = db.C(`
+		INSERT INTO op_answer (shop, caller, key, at, hash, answer) VALUES (0, $1, $2, $3, $4, $5)
+		ON CONFLICT (shop, caller, key) DO UPDATE SET at = excluded.at, hash = excluded.hash, answer = excluded.answer
+		WHERE op_answer.at <= $6`)
+	dropControlAnswers = db.C(`
+		DELETE FROM op_answer WHERE shop = 0 AND (caller, key) IN (
+			SELECT caller, key FROM op_answer WHERE shop = 0 AND at <= $1 ORDER BY at LIMIT 20)`)
 )
 
 type answer struct{ hash, body []byte }
@@ -83,8 +95,9 @@ func once[Out any](ctx context.Context, tx *db.Tx, by Caller, hash []byte, fn fu
 	if err != nil {
 		return out, fmt.Errorf("keep the answer: %w", err)
 	}
-	if _, err = tx.Exec(ctx, writeAnswer, by.scope(), by.Key, tx.Now(), hash, body); errors.Is(err, db.ErrUnique) {
-		err = errors.Join(errRacing, err)
+	n, err := tx.Exec(ctx, writeAnswer, by.scope(), by.Key, tx.Now(), hash, body, tx.Now().Add(-KeepFor))
+	if err == nil && n == 0 {
+		err = errRacing
 	}
 	return out, err
 }
@@ -157,7 +170,10 @@ func KeepControl[Out any](ctx context.Context, t *db.ControlTx, by By, out Out) 
 	if err != nil {
 		return fmt.Errorf("keep the answer: %w", err)
 	}
-	_, err = t.Exec(ctx, writeControlAnswer, by.Caller.scope(), by.Caller.Key, t.Now(), by.hash, body)
+	n, err := t.Exec(ctx, writeControlAnswer, by.Caller.scope(), by.Caller.Key, t.Now(), by.hash, body, t.Now().Add(-KeepFor))
+	if err == nil && n == 0 {
+		err = errors.Join(errRacing, db.ErrUnique)
+	}
 	return err
 }
 

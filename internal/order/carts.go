@@ -334,10 +334,10 @@ func (c *storedCart) said() (contact *Contact, address *Address, err error) {
 }
 
 // SweepCarts forgets carts that were not touched for CartAge, and returns how
-// many.
+// many. One call does a bounded piece of work: call it until there are none.
 func SweepCarts(ctx context.Context, room *fleet.Room) (int, error) {
 	total := 0
-	for {
+	for range sweepBatches {
 		var n int64
 		_, err := room.Change(ctx, func(tx *db.Tx) (err error) {
 			if _, err = tx.Exec(ctx, dropOldLines, tx.Now().Add(-CartAge)); err != nil {
@@ -350,10 +350,13 @@ func SweepCarts(ctx context.Context, room *fleet.Room) (int, error) {
 			return total, fmt.Errorf("sweep carts: %w", err)
 		}
 		if total += int(n); n < sweepBatch {
-			return total, nil
+			break
 		}
 	}
+	return total, nil
 }
 
-// sweepBatch is the LIMIT in dropOldLines and dropOldCarts.
-const sweepBatch = 200
+const (
+	sweepBatch   = 200 // the LIMIT in dropOldLines and dropOldCarts
+	sweepBatches = 4   // of one call
+)

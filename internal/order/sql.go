@@ -52,9 +52,13 @@ var (
 		DELETE FROM order_cart WHERE shop = $1 AND id IN (
 			SELECT id FROM order_cart WHERE shop = $1 AND updated_at <= $2 ORDER BY updated_at, id LIMIT 200)`)
 
-	// OldCarts finds the shops with carts to be forgotten at $1, and how many:
-	// those that SweepCarts is for. The number is CartAge in microseconds.
-	OldCarts = db.Across(`SELECT shop, COUNT(*) FROM order_cart WHERE updated_at <= $1 - 2592000000000 GROUP BY shop`)
+	// OldCarts gives carts to be forgotten at $3, after the instant $1 and shop
+	// $2 of one that was given before and at most $4, in this order: the shop
+	// that SweepCarts is for, and the instant in microseconds. The number is
+	// CartAge.
+	OldCarts = db.Across(`
+		SELECT shop, updated_at FROM order_cart WHERE (updated_at, shop) > ($1, $2) AND updated_at <= $3 - 2592000000000
+		ORDER BY updated_at, shop LIMIT $4`)
 )
 
 // Orders.

@@ -74,7 +74,8 @@ type Found struct {
 // find asks for products that have, for each of up to eight words ($2 and $3,
 // $4 and $5, … its range of terms), a term that begins with it. A word that is
 // not asked for has an empty range and is not missed: $18 is the number of
-// words.
+// words. A word consists of letters, digits and marks, so it can stand in a
+// pattern.
 var find = db.Q(`
 	WITH hit AS (
 			SELECT t.product, 0 AS word, MAX(t.weight) AS weight FROM search_term t
@@ -99,8 +100,48 @@ var find = db.Q(`
 			WHERE t.shop = $1 AND t.term >= $14 AND t.term < $15 GROUP BY t.product
 			UNION ALL
 			SELECT t.product, 7 AS word, MAX(t.weight) AS weight FROM search_term t
-			WHERE t.shop = $1 AND t.term >= $16 AND t.term < $17 GROUP BY t.product),
-	found AS (SELECT h.product, SUM(h.weight) AS weight FROM hit h GROUP BY h.product HAVING COUNT(*) = CAST($18 AS BIGINT)),
+			WHERE t.shop = $1 AND t.term >= $16 AND t.term < $17 GROUP BY t.product
+			UNION ALL
+			SELECT w.product, 0 AS word, CASE WHEN w.title LIKE '% ' || CAST($2 AS TEXT) || '%' THEN 100
+				WHEN w.sku LIKE '% ' || CAST($2 AS TEXT) || '%' THEN 80 WHEN w.kind LIKE '% ' || CAST($2 AS TEXT) || '%' THEN 30
+				WHEN w.label LIKE '% ' || CAST($2 AS TEXT) || '%' THEN 20 WHEN w.text LIKE '% ' || CAST($2 AS TEXT) || '%' THEN 5 ELSE 0 END AS weight
+			FROM search_words w WHERE w.shop = $1 AND CAST($2 AS TEXT) <> ''
+			UNION ALL
+			SELECT w.product, 1 AS word, CASE WHEN w.title LIKE '% ' || CAST($4 AS TEXT) || '%' THEN 100
+				WHEN w.sku LIKE '% ' || CAST($4 AS TEXT) || '%' THEN 80 WHEN w.kind LIKE '% ' || CAST($4 AS TEXT) || '%' THEN 30
+				WHEN w.label LIKE '% ' || CAST($4 AS TEXT) || '%' THEN 20 WHEN w.text LIKE '% ' || CAST($4 AS TEXT) || '%' THEN 5 ELSE 0 END AS weight
+			FROM search_words w WHERE w.shop = $1 AND CAST($4 AS TEXT) <> ''
+			UNION ALL
+			SELECT w.product, 2 AS word, CASE WHEN w.title LIKE '% ' || CAST($6 AS TEXT) || '%' THEN 100
+				WHEN w.sku LIKE '% ' || CAST($6 AS TEXT) || '%' THEN 80 WHEN w.kind LIKE '% ' || CAST($6 AS TEXT) || '%' THEN 30
+				WHEN w.label LIKE '% ' || CAST($6 AS TEXT) || '%' THEN 20 WHEN w.text LIKE '% ' || CAST($6 AS TEXT) || '%' THEN 5 ELSE 0 END AS weight
+			FROM search_words w WHERE w.shop = $1 AND CAST($6 AS TEXT) <> ''
+			UNION ALL
+			SELECT w.product, 3 AS word, CASE WHEN w.title LIKE '% ' || CAST($8 AS TEXT) || '%' THEN 100
+				WHEN w.sku LIKE '% ' || CAST($8 AS TEXT) || '%' THEN 80 WHEN w.kind LIKE '% ' || CAST($8 AS TEXT) || '%' THEN 30
+				WHEN w.label LIKE '% ' || CAST($8 AS TEXT) || '%' THEN 20 WHEN w.text LIKE '% ' || CAST($8 AS TEXT) || '%' THEN 5 ELSE 0 END AS weight
+			FROM search_words w WHERE w.shop = $1 AND CAST($8 AS TEXT) <> ''
+			UNION ALL
+			SELECT w.product, 4 AS word, CASE WHEN w.title LIKE '% ' || CAST($10 AS TEXT) || '%' THEN 100
+				WHEN w.sku LIKE '% ' || CAST($10 AS TEXT) || '%' THEN 80 WHEN w.kind LIKE '% ' || CAST($10 AS TEXT) || '%' THEN 30
+				WHEN w.label LIKE '% ' || CAST($10 AS TEXT) || '%' THEN 20 WHEN w.text LIKE '% ' || CAST($10 AS TEXT) || '%' THEN 5 ELSE 0 END AS weight
+			FROM search_words w WHERE w.shop = $1 AND CAST($10 AS TEXT) <> ''
+			UNION ALL
+			SELECT w.product, 5 AS word, CASE WHEN w.title LIKE '% ' || CAST($12 AS TEXT) || '%' THEN 100
+				WHEN w.sku LIKE '% ' || CAST($12 AS TEXT) || '%' THEN 80 WHEN w.kind LIKE '% ' || CAST($12 AS TEXT) || '%' THEN 30
+				WHEN w.label LIKE '% ' || CAST($12 AS TEXT) || '%' THEN 20 WHEN w.text LIKE '% ' || CAST($12 AS TEXT) || '%' THEN 5 ELSE 0 END AS weight
+			FROM search_words w WHERE w.shop = $1 AND CAST($12 AS TEXT) <> ''
+			UNION ALL
+			SELECT w.product, 6 AS word, CASE WHEN w.title LIKE '% ' || CAST($14 AS TEXT) || '%' THEN 100
+				WHEN w.sku LIKE '% ' || CAST($14 AS TEXT) || '%' THEN 80 WHEN w.kind LIKE '% ' || CAST($14 AS TEXT) || '%' THEN 30
+				WHEN w.label LIKE '% ' || CAST($14 AS TEXT) || '%' THEN 20 WHEN w.text LIKE '% ' || CAST($14 AS TEXT) || '%' THEN 5 ELSE 0 END AS weight
+			FROM search_words w WHERE w.shop = $1 AND CAST($14 AS TEXT) <> ''
+			UNION ALL
+			SELECT w.product, 7 AS word, CASE WHEN w.title LIKE '% ' || CAST($16 AS TEXT) || '%' THEN 100
+				WHEN w.sku LIKE '% ' || CAST($16 AS TEXT) || '%' THEN 80 WHEN w.kind LIKE '% ' || CAST($16 AS TEXT) || '%' THEN 30
+				WHEN w.label LIKE '% ' || CAST($16 AS TEXT) || '%' THEN 20 WHEN w.text LIKE '% ' || CAST($16 AS TEXT) || '%' THEN 5 ELSE 0 END AS weight
+			FROM search_words w WHERE w.shop = $1 AND CAST($16 AS TEXT) <> ''),
+	found AS (SELECT h.product, SUM(h.weight) AS weight FROM hit h WHERE h.weight > 0 GROUP BY h.product HAVING COUNT(*) = CAST($18 AS BIGINT)),
 	q AS (
 		SELECT p.id, p.variant, p.variants, p.handle, p.title, p.vendor, p.price, p.price_max, p.compare_at, p.image, p.width, p.height, p.alt, p.placeholder,
 			COALESCE(s.sellable, FALSE) AS sellable, ROW_NUMBER() OVER (ORDER BY f.weight DESC, p.created_at DESC, p.id) AS n

@@ -155,7 +155,7 @@ func Shop(seed uint64, i, products int) shop.Loading {
 				if err := catalog.Add(ctx, tx, p); err != nil {
 					return err
 				}
-				if err := search.Index(ctx, tx, catalog.Saved(p)); err != nil {
+				if err := search.Add(ctx, tx, catalog.Saved(p)); err != nil {
 					return err
 				}
 			}

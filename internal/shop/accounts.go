@@ -174,9 +174,15 @@ var (
 			n = CASE WHEN account_limit.since <= $3 THEN 1 ELSE account_limit.n + 1 END,
 			since = CASE WHEN account_limit.since <= $3 THEN excluded.since ELSE account_limit.since END
 		RETURNING since, n`)
-	oldLimits   = db.C(`DELETE FROM account_limit WHERE since < $1`)
-	oldCodes    = db.C(`DELETE FROM account_code WHERE expires_at < $1`)
-	oldSessions = db.C(`DELETE FROM account_session WHERE seen_at < $1`)
+	oldLimits = db.C(`
+		DELETE FROM account_limit WHERE subject IN (
+			SELECT subject FROM account_limit WHERE since < $1 ORDER BY since LIMIT 1000)`)
+	oldCodes = db.C(`
+		DELETE FROM account_code WHERE (address, purpose) IN (
+			SELECT address, purpose FROM account_code WHERE expires_at < $1 ORDER BY expires_at LIMIT 1000)`)
+	oldSessions = db.C(`
+		DELETE FROM account_session WHERE hash IN (
+			SELECT hash FROM account_session WHERE seen_at < $1 ORDER BY seen_at LIMIT 1000)`)
 )
 
 // count counts one more use of subject, and refuses it with fault.Limited if
@@ -241,8 +247,13 @@ func (a *Accounts) change(ctx context.Context, fn func(*db.ControlTx) error) err
 	return err
 }
 
-// Sweep deletes codes, counts and sessions that have run out. Call it now and
-// then; nothing depends on it but the size of the tables.
+// sweepBatches is how many transactions of a thousand rows, at most, one call
+// of Sweep spends on each kind.
+const sweepBatches = 20
+
+// Sweep deletes codes, counts and sessions that have run out, a bounded number
+// at a time. Call it now and then; nothing depends on it but the size of the
+// tables.
 func (a *Accounts) Sweep(ctx context.Context) error {
 	now := a.clock()
 	longest := 24 * time.Hour
@@ -251,10 +262,20 @@ func (a *Accounts) Sweep(ctx context.Context) error {
 			longest = max(longest, l.Per)
 		}
 	}
-	return a.control.Change(ctx, func(t *db.ControlTx) error {
-		_, err1 := t.Exec(ctx, oldLimits, now.Add(-longest))
-		_, err2 := t.Exec(ctx, oldCodes, now.Add(-codeLife))
-		_, err3 := t.Exec(ctx, oldSessions, now.Add(-sessionLife))
-		return errors.Join(err1, err2, err3)
-	})
+	var errs []error
+	for _, old := range []struct {
+		q   *db.ControlSQL
+		age time.Duration
+	}{{oldLimits, longest}, {oldCodes, codeLife}, {oldSessions, sessionLife}} {
+		var err error
+		n := int64(1)
+		for i := 0; i < sweepBatches && n > 0 && err == nil; i++ {
+			err = a.control.Change(ctx, func(t *db.ControlTx) (err error) {
+				n, err = t.Exec(ctx, old.q, now.Add(-old.age))
+				return err
+			})
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }

@@ -46,12 +46,15 @@ var (
 		UPDATE stock_hold SET expires_at = NULL WHERE shop = $1 AND order_ = $2 AND expires_at <= $3
 		RETURNING variant, quantity, counted`)
 	expiredOrders = db.Q(`
-		SELECT DISTINCT order_ FROM stock_hold WHERE shop = $1 AND expires_at <= $2
-		ORDER BY order_ LIMIT $3`)
+		SELECT DISTINCT order_ FROM stock_hold WHERE shop = $1 AND order_ > $2 AND expires_at <= $3
+		ORDER BY order_ LIMIT $4`)
 
-	// Expired finds the shops with holds that have run out at $1, and how many
-	// lines: those that Sweep is for.
-	Expired = db.Across(`SELECT shop, COUNT(*) FROM stock_hold WHERE expires_at <= $1 GROUP BY shop`)
+	// Expired gives lines of holds that have run out at $3, after the instant
+	// $1 and shop $2 and at most $4, in this order: the shop that Sweep is for,
+	// and the instant in microseconds.
+	Expired = db.Across(`
+		SELECT shop, expires_at FROM stock_hold WHERE (expires_at, shop) > ($1, $2) AND expires_at <= $3
+		ORDER BY expires_at, shop LIMIT $4`)
 )
 
 // Hold sets the lines aside for an order until a time to come, all or none,
@@ -222,34 +225,59 @@ func giveBack(ctx context.Context, tx *db.Tx, back map[id.Variant]int64) error {
 	return f.write(ctx, tx)
 }
 
-// sweepBatch is how many orders' holds one transaction of Sweep ends.
-const sweepBatch = 50
+const (
+	sweepBatch   = 50 // orders whose holds one transaction of Sweep ends
+	sweepBatches = 4  // of one call
+)
 
-// Sweep gives back what has run out in a shop, in batches, emits HoldExpired
-// for each order and returns how many there were.
+// Sweep gives back what has run out in a shop, emits HoldExpired for each order
+// and returns how many there were. One call does a bounded piece of work: call
+// it until there is nothing left. An order whose hold cannot be ended is an
+// error, and does not keep the others of its batch from being ended.
 func Sweep(ctx context.Context, room *fleet.Room) (int, error) {
 	total := 0
-	for {
+	var after id.Order
+	var failed []error
+	for range sweepBatches {
 		var orders []id.Order
 		err := room.View(ctx, fleet.Newest, func(r db.Reader) (err error) {
-			orders, err = db.All(ctx, r, expiredOrders, func(o *id.Order) []any { return []any{o} }, r.Now(), sweepBatch)
+			orders, err = db.All(ctx, r, expiredOrders, func(o *id.Order) []any { return []any{o} }, after, r.Now(), sweepBatch)
 			return err
 		})
 		if err != nil || len(orders) == 0 {
-			return total, err
+			return total, errors.Join(append(failed, err)...)
 		}
-		n := 0
-		_, err = room.Change(ctx, func(tx *db.Tx) (err error) {
-			n, err = expire(ctx, tx, orders)
-			return err
-		})
-		if err != nil {
-			return total, fmt.Errorf("sweep holds: %w", err)
+		after = orders[len(orders)-1]
+		n, err := sweepAll(ctx, room, orders)
+		if total += n; err != nil {
+			failed = append(failed, err)
 		}
-		if total += n; len(orders) < sweepBatch {
-			return total, nil
+		if len(orders) < sweepBatch || ctx.Err() != nil {
+			break
 		}
 	}
+	return total, errors.Join(failed...)
+}
+
+// sweepAll ends holds in one transaction, or, if that fails because of one of
+// them, each in its own.
+func sweepAll(ctx context.Context, room *fleet.Room, orders []id.Order) (n int, err error) {
+	_, err = room.Change(ctx, func(tx *db.Tx) (err error) {
+		n, err = expire(ctx, tx, orders)
+		return err
+	})
+	if err == nil {
+		return n, nil
+	}
+	if len(orders) == 1 || ctx.Err() != nil || fault.Is(err, fault.KindBusy) || errors.Is(err, db.ErrFull) {
+		return 0, fmt.Errorf("sweep holds: %w", err)
+	}
+	n, err = 0, nil
+	for i := range orders {
+		one, e := sweepAll(ctx, room, orders[i:i+1])
+		n, err = n+one, errors.Join(err, e)
+	}
+	return n, err
 }
 
 // expire ends those of the orders' holds that have run out. It takes all

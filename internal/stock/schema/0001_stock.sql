@@ -47,6 +47,7 @@ CREATE INDEX stock_hold_expiry ON stock_hold (expires_at, shop);
 
 -- Why there is what there is. quantity is signed for adjustments and positive
 -- for the other kinds; available is the level after it.
+-- narrow
 CREATE TABLE stock_ledger (
 	shop      BIGINT NOT NULL,
 	variant   BYTEA  NOT NULL,
