@@ -25,7 +25,7 @@ type outlet struct {
 
 	// Guarded by once:
 	once    sync.Mutex
-	read    bool // the others have been read
+	read    bool             // the others have been read
 	cursors map[string]int64 // by name; a name may be of several subscribers
 	parked  map[string]bool  // subscribers with parked keys
 
