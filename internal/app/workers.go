@@ -50,6 +50,7 @@ func (a *App) sweepers(ctx context.Context) {
 	})
 	a.every(ctx, 10*time.Minute, "forget old codes and sessions", a.accounts.Sweep)
 	a.workers.Go(func() { a.importer.Work(ctx) })
+	a.workers.Go(func() { a.books.keep(ctx) })
 }
 
 // acrossShops runs fn on each shop that a shard-wide statement names for now.
@@ -93,6 +94,7 @@ func (a *App) pageMetrics() {
 func (a *App) gauges() {
 	a.pageMetrics()
 	a.diskGauges()
+	a.books.gauges(a.meter)
 	a.meter.Gauge("haat_connections", "Open connections of shoppers and merchants.", func() float64 {
 		if c := a.crowd.Load(); c != nil {
 			return float64(c.now())
