@@ -26,13 +26,15 @@ import (
 // pages too, and repairs nothing.
 //
 // Shops are looked at in pages, many with one statement, none of which goes
-// through more than about mostEntries entries of ledgers; a shop with more is
+// through more than mostEntries entries of ledgers; a shop with more is
 // looked at in parts. In the background it rests after each for so long that
 // it takes lookShare of a processor. Between the pages of a round it looks at
 // those that have been written since.
 type books struct {
 	fleet *fleet.Fleet
 	log   *slog.Logger
+	paged int        // shops that are looked at in one page
+	most  int64      // entries of ledgers that one statement goes through
 	asked sync.Mutex // held while the operator's check runs
 
 	mu      sync.Mutex
@@ -65,7 +67,7 @@ const (
 )
 
 func newBooks(f *fleet.Fleet, log *slog.Logger) *books {
-	return &books{fleet: f, log: log, wrong: map[id.Shop]wrongShop{}, written: map[id.Shop]bool{}, since: time.Now()}
+	return &books{fleet: f, log: log, paged: pageOfShops, most: mostEntries, wrong: map[id.Shop]wrongShop{}, written: map[id.Shop]bool{}, since: time.Now()}
 }
 
 // wrote notes that a shop was written.
@@ -108,9 +110,9 @@ type look struct {
 	all   api.Checked
 }
 
-// keep goes round and round until ctx ends.
-func (b *books) keep(ctx context.Context) {
-	for wait := 5 * time.Second; ; { // a start has other things to do first
+// keep goes round and round, after a wait, until ctx ends.
+func (b *books) keep(ctx context.Context, wait time.Duration) {
+	for {
 		t := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
@@ -138,7 +140,7 @@ func (b *books) round(ctx context.Context, p *pace) error {
 		if err := recent.writtenOnes(ctx); err != nil {
 			errs = append(errs, err)
 		}
-		page, err := b.fleet.List(ctx, before, "", pageOfShops)
+		page, err := b.fleet.List(ctx, before, "", b.paged)
 		if err != nil {
 			errs = append(errs, err)
 			break
@@ -146,7 +148,7 @@ func (b *books) round(ctx context.Context, p *pace) error {
 		if err := l.page(ctx, page); err != nil {
 			errs = append(errs, err)
 		}
-		if len(page) < pageOfShops || ctx.Err() != nil || len(errs) > 10 {
+		if len(page) < b.paged || ctx.Err() != nil || len(errs) > 10 {
 			break
 		}
 		before = page[len(page)-1].Shop
@@ -226,11 +228,11 @@ func (l *look) shard(ctx context.Context, s *db.Shard, shops []fleet.Entry) erro
 	var errs []error
 	for len(shops) > 0 && ctx.Err() == nil {
 		n, sum := 1, entries[shops[0].Shop]
-		for n < len(shops) && sum+entries[shops[n].Shop] <= mostEntries {
+		for n < len(shops) && sum+entries[shops[n].Shop] <= l.most {
 			sum += entries[shops[n].Shop]
 			n++
 		}
-		if sum <= mostEntries {
+		if sum <= l.most {
 			err = l.together(ctx, s, shops[:n])
 		} else if !l.light {
 			err = l.audit(ctx, shops[:n])
@@ -406,7 +408,7 @@ func (b *books) finding() (good string, first string, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	ago := time.Since(b.since).Round(time.Second)
-	good = fmt.Sprintf("%d shops looked at since the start; no whole round yet", b.shops)
+	good = fmt.Sprintf("%d shops looked at since the start, which is not all of them yet; haat check looks at all now", b.shops)
 	if b.rounds > 0 {
 		good = fmt.Sprintf("all of it adds up; every shop was looked at within %v", ago)
 	}

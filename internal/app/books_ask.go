@@ -59,7 +59,7 @@ func (a asker) Check(ctx context.Context, slug string, tell func(api.CheckStep))
 		return l.all, err
 	}
 	for before := id.Shop(0); ; {
-		page, err := a.fleet.List(ctx, before, "", pageOfShops)
+		page, err := a.fleet.List(ctx, before, "", a.paged)
 		if err != nil {
 			return step().Checked, err
 		}
@@ -67,7 +67,7 @@ func (a asker) Check(ctx context.Context, slug string, tell func(api.CheckStep))
 			return step().Checked, err
 		}
 		tell(step())
-		if len(page) < pageOfShops {
+		if len(page) < a.paged {
 			return step().Checked, nil
 		}
 		before = page[len(page)-1].Shop

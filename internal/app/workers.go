@@ -50,7 +50,7 @@ func (a *App) sweepers(ctx context.Context) {
 	})
 	a.every(ctx, 10*time.Minute, "forget old codes and sessions", a.accounts.Sweep)
 	a.workers.Go(func() { a.importer.Work(ctx) })
-	a.workers.Go(func() { a.books.keep(ctx) })
+	a.workers.Go(func() { a.books.keep(ctx, 5*time.Second) }) // a start has other things to do first
 }
 
 // acrossShops runs fn on each shop that a shard-wide statement names for now.

@@ -62,8 +62,8 @@ var (
 			FROM (SELECT variant, 0 AS entries, 0 AS entered, 0 AS sold, 0 AS held
 				FROM stock_level WHERE shop = $1 AND variant > $2 AND variant <= $3
 				UNION ALL
-				SELECT variant, 1, CASE WHEN kind = 'sold' THEN 0 ELSE quantity END, CASE WHEN kind = 'sold' THEN quantity ELSE 0 END, 0
-				FROM stock_ledger WHERE shop = $1 AND variant > $2 AND variant <= $3
+				SELECT variant, COUNT(*), SUM(CASE WHEN kind = 'sold' THEN 0 ELSE quantity END), SUM(CASE WHEN kind = 'sold' THEN quantity ELSE 0 END), 0
+				FROM stock_ledger WHERE shop = $1 AND variant > $2 AND variant <= $3 GROUP BY variant
 				UNION ALL
 				SELECT variant, 0, 0, 0, quantity
 				FROM stock_hold WHERE shop = $1 AND variant > $2 AND variant <= $3 AND counted AND expires_at IS NOT NULL) m
@@ -88,7 +88,8 @@ var (
 
 	// Balances does what Check does, for each shop from $1 to $2 that has
 	// variants: it counts them or, where some number does not add up, gives how
-	// many do not, below zero.
+	// many do not, below zero. The ledger is summed up in the order of its key
+	// first, so that only one row a variant is sorted.
 	Balances = db.Across(`
 		SELECT shop, CAST(CASE WHEN SUM(wrong) > 0 THEN -SUM(wrong) ELSE SUM(there) END AS BIGINT)
 		FROM (SELECT shop, there, CASE
@@ -103,9 +104,9 @@ var (
 						available + held + sold AS units, held, sold, 0 AS entries, 0 AS entered, 0 AS entered_sold, 0 AS set_aside
 					FROM stock_level WHERE shop >= $1 AND shop <= $2
 					UNION ALL
-					SELECT shop, variant, 0, 0, 0, 0, 0, 1,
-						CASE WHEN kind = 'sold' THEN 0 ELSE quantity END, CASE WHEN kind = 'sold' THEN quantity ELSE 0 END, 0
-					FROM stock_ledger WHERE shop >= $1 AND shop <= $2
+					SELECT shop, variant, 0, 0, 0, 0, 0, COUNT(*),
+						SUM(CASE WHEN kind = 'sold' THEN 0 ELSE quantity END), SUM(CASE WHEN kind = 'sold' THEN quantity ELSE 0 END), 0
+					FROM stock_ledger WHERE shop >= $1 AND shop <= $2 GROUP BY shop, variant
 					UNION ALL
 					SELECT shop, variant, 0, 0, 0, 0, 0, 0, 0, 0, quantity
 					FROM stock_hold WHERE shop >= $1 AND shop <= $2 AND counted AND expires_at IS NOT NULL) m
