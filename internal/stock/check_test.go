@@ -2,6 +2,7 @@ package stock_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -278,3 +279,65 @@ var (
 		return err == nil, err
 	})
 )
+
+// TestASaleInTheMiddleOfALook sells, surely and not by chance, while a look is
+// half done: Check sees none of it, Audit sees each variant before or after it,
+// and the control, with a sale between two snapshots, sees what never was.
+func TestASaleInTheMiddleOfALook(t *testing.T) {
+	defer stock.InParts(1)()
+	fleettest.Each(t, schemas, func(t *testing.T, room *fleet.Room) {
+		ctx := t.Context()
+		a, b := counted(newProduct(), 50), counted(newProduct(), 50)
+		put(t, room, a, b)
+		sellBoth := func() error {
+			return change(t, room, sell(newOrder(), stock.Line{Variant: a.Variant, Quantity: 1}, stock.Line{Variant: b.Variant, Quantity: 1}))
+		}
+		if err := sellBoth(); err != nil {
+			t.Fatal(err)
+		}
+		err := room.View(ctx, fleet.Newest, func(r db.Reader) error {
+			before, err := number(ctx, r, soldOfLevel, a.Variant)
+			if err != nil {
+				return err
+			}
+			if err := sellBoth(); err != nil {
+				return err
+			}
+			found, err := stock.Check(ctx, r)
+			if len(found) > 0 {
+				t.Errorf("Check finds %v", found)
+			}
+			after, e := number(ctx, r, soldOfLedger, a.Variant)
+			if before != after {
+				t.Errorf("%d were sold, then %d, in one snapshot", before, after)
+			}
+			return errors.Join(err, e)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		parts := 0
+		got, err := stock.Audit(ctx, room, func() error { parts++; return sellBoth() })
+		if err != nil || parts < 2 || len(got.Wrong) > 0 || got.Variants != 2 {
+			t.Errorf("in %d parts Audit finds %+v, %v", parts, got, err)
+		}
+		var sides [2]int64
+		for i, q := range []*db.SQL{soldOfLevel, soldOfLedger} {
+			err := room.View(ctx, fleet.Newest, func(r db.Reader) (err error) {
+				sides[i], err = number(ctx, r, q, a.Variant)
+				return err
+			})
+			if err := errors.Join(err, sellBoth()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if sides[0] == sides[1] {
+			t.Error("two snapshots with a sale between them say the same")
+		}
+		ended := errors.New("ended")
+		if _, err := stock.Audit(ctx, room, func() error { return ended }); !errors.Is(err, ended) {
+			t.Errorf("told to end, Audit says %v", err)
+		}
+		wantClean(t, room)
+	})
+}
