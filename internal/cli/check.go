@@ -35,7 +35,9 @@ func (c *Check) Run(ctx context.Context, o api.Checker, out io.Writer) error {
 		return c.explain(ctx, o, out)
 	}
 	bar, lines := NewBar(out), json.NewEncoder(out)
+	var last api.CheckStep
 	all, err := o.Check(ctx, c.Shop, func(s api.CheckStep) {
+		last = s
 		switch {
 		case s.Found != nil && c.JSON:
 			_ = lines.Encode(s.Found)
@@ -49,6 +51,9 @@ func (c *Check) Run(ctx context.Context, o api.Checker, out io.Writer) error {
 		}
 	})
 	bar.Clear()
+	if err != nil && last.Shops > 0 {
+		err = fmt.Errorf("ended after %d of %d shops, with %d SKUs found wrong: %w", last.Shops, last.Of, last.Wrong, err)
+	}
 	if err != nil {
 		return &Exit{2, err}
 	}
