@@ -36,6 +36,7 @@ type books struct {
 	paged int        // shops that are looked at in one page
 	most  int64      // entries of ledgers that one statement goes through
 	asked sync.Mutex // held while the operator's check runs
+	turn  sync.Mutex // held by the round that runs
 
 	mu      sync.Mutex
 	wrong   map[id.Shop]wrongShop
@@ -70,7 +71,8 @@ func newBooks(f *fleet.Fleet, log *slog.Logger) *books {
 	return &books{fleet: f, log: log, paged: pageOfShops, most: mostEntries, wrong: map[id.Shop]wrongShop{}, written: map[id.Shop]bool{}, since: time.Now()}
 }
 
-// wrote notes that a shop was written.
+// wrote notes that a shop was written, by a change that told of something;
+// others wait for their turn.
 func (b *books) wrote(shop id.Shop) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -132,6 +134,8 @@ func (b *books) keep(ctx context.Context, wait time.Duration) {
 // round looks at every shop once, and at those that are written meanwhile. A
 // page that cannot be looked at does not keep the others from it.
 func (b *books) round(ctx context.Context, p *pace) error {
+	b.turn.Lock()
+	defer b.turn.Unlock()
 	began := time.Now()
 	l := look{books: b, pace: p, found: func(api.Discrepancy) {}}
 	recent := look{books: b, pace: p, found: l.found, light: true}

@@ -104,6 +104,9 @@ func (l *lines) take() string {
 // also on the folder once nobody serves it; and to be quiet when all is well.
 func TestDamagedStockIsTold(t *testing.T) {
 	s := open(t, nil)
+	var log lines
+	books := s.app.books
+	books.log = slog.New(slog.NewTextHandler(&log, nil)) // before the worker's first round
 	shop, well := s.shop("Aalto"), s.shop("Broad")
 	s.still(shop.slug, well.slug)
 	room, err := s.app.fleet.BySlug(t.Context(), shop.slug)
@@ -121,9 +124,6 @@ func TestDamagedStockIsTold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var log lines
-	books := s.app.books
-	books.log = slog.New(slog.NewTextHandler(&log, nil))
 	at := []string{"--ops", "http://" + s.ops, "--token", s.opsToken}
 	round := func() {
 		t.Helper()
@@ -307,6 +307,14 @@ func TestBooksHoweverDivided(t *testing.T) {
 		if _, _, err := b.finding(); err == nil || !strings.Contains(err.Error(), "2 SKUs in 2 shops") {
 			t.Errorf("the finding is %v", err)
 		}
+		idle := newBooks(f, b.log)
+		if good, _, err := idle.finding(); err != nil || !strings.Contains(good, "not all of them yet") {
+			t.Errorf("before anything was looked at: %s, %v", good, err)
+		}
+		idle.since = time.Now().Add(-25 * time.Hour)
+		if _, _, err := idle.finding(); err == nil || !strings.Contains(err.Error(), "not been looked at for 25h") {
+			t.Errorf("after a day without a round: %v", err)
+		}
 	})
 }
 
@@ -451,6 +459,7 @@ func TestStockThatCannotBeAdded(t *testing.T) {
 		}
 		alter(t, rooms[2], mendEntry)
 		alter(t, rooms[4], adjustBack)
+		b.wrong[id.NewShop()] = wrongShop{slug: "gone", items: 1, seen: time.Now().Add(-time.Hour)} // of a shop that is no more
 		if err := b.round(t.Context(), newPace(1)); err != nil || len(b.wrong) != 0 {
 			t.Errorf("mended: %v, %v", err, b.wrong)
 		}

@@ -94,7 +94,6 @@ func (a *App) pageMetrics() {
 func (a *App) gauges() {
 	a.pageMetrics()
 	a.diskGauges()
-	a.books.gauges(a.meter)
 	a.meter.Gauge("haat_connections", "Open connections of shoppers and merchants.", func() float64 {
 		if c := a.crowd.Load(); c != nil {
 			return float64(c.now())
@@ -144,4 +143,5 @@ func (a *App) gauges() {
 		}
 		return float64(n)
 	})
+	a.books.gauges(a.meter)
 }
