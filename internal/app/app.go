@@ -136,7 +136,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (a *App, err error)
 	a.fetcher = fetch.New(fetch.Options{})
 	a.pages = edge.New(a.fleet, edge.Options{Bytes: share.Pages, SharedFor: cfg.SharedFor, Fixed: web.SafeHeaders(cfg.HTTPS())})
 	a.books = newBooks(a.fleet, log)
-	a.fleet.OnWrite(a.books.wrote)
+	a.fleet.OnCommit(a.books.wrote)
 	a.bus = event.NewBus(a.fleet, log)
 	a.bus.Seats(cfg.MaxStreams, share.Streams)
 	if err := a.openRooms(key); err != nil {

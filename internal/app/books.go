@@ -73,11 +73,11 @@ func newBooks(f *fleet.Fleet, log *slog.Logger) *books {
 
 // wrote notes that a shop was written, by a change that told of something;
 // others wait for their turn.
-func (b *books) wrote(shop id.Shop) {
+func (b *books) wrote(c fleet.Commit) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.written) < mostWritten {
-		b.written[shop] = true
+		b.written[c.Shop] = true
 	}
 }
 

@@ -293,14 +293,14 @@ func TestBooksHoweverDivided(t *testing.T) {
 		// Written shops come first, if they are not large.
 		b := newBooks(f, slog.New(slog.DiscardHandler))
 		for _, r := range rooms[5:10] {
-			b.wrote(r.Shop())
+			b.wrote(fleet.Commit{Shop: r.Shop()})
 		}
 		l := look{books: b, pace: newPace(1), light: true, found: func(api.Discrepancy) {}}
 		if err := l.writtenOnes(t.Context()); err != nil || len(b.wrong) != 2 || b.shops != 5 || len(b.written) != 0 || b.wrong[rooms[7].Shop()].items != 1 {
 			t.Errorf("of what was written: %d in %d shops, %v", len(b.wrong), b.shops, err)
 		}
 		b.most = 0
-		b.wrote(rooms[0].Shop())
+		b.wrote(fleet.Commit{Shop: rooms[0].Shop()})
 		if err := l.writtenOnes(t.Context()); err != nil || b.shops != 5 {
 			t.Errorf("a large shop was looked at at once: %d, %v", b.shops, err)
 		}
@@ -327,7 +327,7 @@ func TestBooksOfShopsThatSell(t *testing.T) {
 	seeded(t, 12, func(t *testing.T, f *fleet.Fleet, rooms []*fleet.Room) {
 		b := newBooks(f, slog.New(slog.DiscardHandler))
 		b.paged, b.most = 5, 40
-		f.OnWrite(b.wrote)
+		f.OnCommit(b.wrote)
 		kept := make(chan struct{})
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
