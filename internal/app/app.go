@@ -47,6 +47,7 @@ type App struct {
 	lock     *os.File
 	control  *db.Control
 	fleet    *fleet.Fleet
+	books    *books
 	bus      *event.Bus
 	disk     *media.Disk
 	pictures *media.Library
@@ -134,6 +135,8 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (a *App, err error)
 	a.pictures.While(a.uploads)
 	a.fetcher = fetch.New(fetch.Options{})
 	a.pages = edge.New(a.fleet, edge.Options{Bytes: share.Pages, SharedFor: cfg.SharedFor, Fixed: web.SafeHeaders(cfg.HTTPS())})
+	a.books = newBooks(a.fleet, log)
+	a.fleet.OnCommit(a.books.wrote)
 	a.bus = event.NewBus(a.fleet, log)
 	a.bus.Seats(cfg.MaxStreams, share.Streams)
 	if err := a.openRooms(key); err != nil {

@@ -19,13 +19,15 @@ import (
 	"time"
 
 	"haat/internal/edge"
+	"haat/internal/fleet/fleettest"
 )
 
-// TestMain lets a child of TestASignUpKilled do its work instead.
+// TestMain lets a child of a test do its work instead.
 func TestMain(m *testing.M) {
 	signUpUntilKilled()
 	seedUntilKilled()
-	os.Exit(m.Run())
+	commandAsAProcess()
+	fleettest.Main(m)
 }
 
 const (

@@ -42,6 +42,7 @@ func (a *App) sweepers(ctx context.Context) {
 	})
 	a.every(ctx, 10*time.Minute, "forget old codes and sessions", a.accounts.Sweep)
 	a.workers.Go(func() { a.importer.Work(ctx) })
+	a.workers.Go(func() { a.books.keep(ctx, 5*time.Second) }) // a start has other things to do first
 }
 
 // pageMetrics tell how well pages are kept.
@@ -105,4 +106,5 @@ func (a *App) gauges() {
 		}
 		return float64(n)
 	})
+	a.books.gauges(a.meter)
 }
