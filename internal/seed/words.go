@@ -102,7 +102,7 @@ func (g *goods) next() *catalog.Product {
 		DescriptionHTML: "<p>" + pick(g.lots, claims) + " " + k.material + "</p>",
 		Images:          []catalog.Image{{Image: draw.Recipe{View: draw.Alone, Thing: k.drawing, Palette: shade}.Image()}},
 	}
-	if n%2 == 0 {
+	if n == 0 { // what the shop is known for is shown twice
 		p.Images = append(p.Images, catalog.Image{Image: draw.Recipe{View: draw.Home, Thing: k.drawing, Palette: shade}.Image()})
 	}
 	price := (k.price + k.price*g.lots.Int64N(60)/100) / 10 * 1000
