@@ -25,6 +25,7 @@ import (
 func TestMain(m *testing.M) {
 	signUpUntilKilled()
 	seedUntilKilled()
+	weighIdle()
 	os.Exit(m.Run())
 }
 
