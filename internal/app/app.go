@@ -23,6 +23,7 @@ import (
 	"haat/internal/fleet"
 	"haat/internal/insight"
 	"haat/internal/media"
+	"haat/internal/media/draw"
 	"haat/internal/media/fetch"
 	"haat/internal/meter"
 	"haat/internal/notify"
@@ -133,6 +134,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (a *App, err error)
 	a.pictures = media.NewLibrary(a.disk, 2)
 	a.pictures.Within(share.Pictures)
 	a.pictures.While(a.uploads)
+	a.pictures.Draw(media.Drawing{ByHash: draw.ByHash, Has: a.hasPicture})
 	a.fetcher = fetch.New(fetch.Options{})
 	a.pages = edge.New(a.fleet, edge.Options{Bytes: share.Pages, SharedFor: cfg.SharedFor, Fixed: web.SafeHeaders(cfg.HTTPS())})
 	a.books = newBooks(a.fleet, log)

@@ -109,6 +109,7 @@ func serve(ctx context.Context, cfg Config, out io.Writer, prepare func(*App) (s
 				fmt.Fprintf(out, "             token %s (kept only as a hash: note it now)\n", a.opsMade)
 			}
 			fmt.Fprintln(out)
+			debug.FreeOSMemory() // what only the start has needed
 		})
 	}
 	return errors.Join(err, a.Close())

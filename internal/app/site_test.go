@@ -27,6 +27,7 @@ func TestMain(m *testing.M) {
 	signUpUntilKilled()
 	seedUntilKilled()
 	commandAsAProcess()
+	weighIdle()
 	fleettest.Main(m)
 }
 
