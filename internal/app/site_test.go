@@ -23,6 +23,7 @@ import (
 
 // TestMain lets a child of TestASignUpKilled do its work instead.
 func TestMain(m *testing.M) {
+	runAsProgram()
 	signUpUntilKilled()
 	seedUntilKilled()
 	os.Exit(m.Run())

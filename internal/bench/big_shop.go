@@ -21,7 +21,7 @@ func (b *bench) bigShop(ctx context.Context, r *Result) error {
 		return err
 	}
 	type side struct{ label, host string }
-	sides := []side{{fmt.Sprintf("%d products", small), "small." + domain}, {fmt.Sprintf("%s products", figure(float64(b.Large))), "large." + domain}}
+	sides := []side{{fmt.Sprintf("%d products", small), "small." + domain}, {fmt.Sprintf("%s products", whole(b.Large)), "large." + domain}}
 	b.say("making shops of %d and %d products", small, b.Large)
 	if err := b.with(ctx, dir, func(p *Platform) error {
 		for slug, products := range map[string]int{"small": small, "large": b.Large} {

@@ -64,7 +64,7 @@ func (b *bench) imports(ctx context.Context, r *Result) error {
 		most = max(most, m)
 	}
 	rate := float64(b.Rows) / took.Seconds()
-	r.Rows = append(r.Rows, Row{Label: fmt.Sprintf("%s rows", figure(float64(b.Rows))), Rate: rate, Note: fmt.Sprintf("%.1f s", took.Seconds())})
+	r.Rows = append(r.Rows, Row{Label: fmt.Sprintf("%s rows", whole(b.Rows)), Rate: rate, Note: fmt.Sprintf("%.1f s", took.Seconds())})
 	r.note("%s", said[strings.LastIndexByte(said, '\n')+1:])
 	r.note("memory of the server: %.0f MB before, %.0f MB after a quarter of the time, %.0f MB at most, with --memory %dMiB", idle, quarter, most, mixMemory)
 	r.least("rows a second", rate, 10_000, "")

@@ -178,7 +178,7 @@ var (
 func wrk(ctx context.Context, cpu, connections int, d time.Duration, addr, host, path string) (out seen, err error) {
 	name, err := exec.LookPath("wrk")
 	if err != nil {
-		return out, fmt.Errorf("%w (Debian: apt-get install wrk)", err)
+		return out, err
 	}
 	args := []string{"-t1", "-c", strconv.Itoa(connections), "-d", fmt.Sprintf("%.0fs", max(1, d.Seconds())), "--latency", "-H", "Host: " + host}
 	for k, v := range browser {

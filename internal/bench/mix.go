@@ -98,11 +98,13 @@ func (b *bench) mix(ctx context.Context, r *Result) error {
 			return err
 		}
 	}
-	r.note("highest rate that holds: %d a second, p99 %s ms, of writes %s ms", held.rate, figure(held.all.p99), figure(held.writes.p99))
 	r.note("memory: --memory %dMiB, which sets GOMEMLIMIT and the caches' shares, and no control group; processor: sched_setaffinity to one CPU, GOMAXPROCS=1", mixMemory)
 	r.note("reads: 70 %% product pages, 20 %% front pages, 10 %% of all products; writes: half new carts, half whole cash orders in one call, to %d of the shops; Zipf exponent %.1f over %d shops", t.ordered(), zipf, len(t.sites))
-	r.least("highest rate that holds", float64(held.rate), 1, "a second")
-	r.most("p99 at it", held.all.p99, mixLate, "ms")
+	if held.rate == 0 {
+		r.least("rate that holds", 0, mixFirst, "a second")
+		return nil
+	}
+	r.most(fmt.Sprintf("p99 at %s a second, the highest rate that holds", whole(held.rate)), held.all.p99, mixLate, "ms")
 	r.most("errors at it", float64(held.all.bad), 0, "")
 	r.most("peak resident memory", srv.peak(), mixMemory, "MiB")
 	return nil

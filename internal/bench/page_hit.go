@@ -134,8 +134,12 @@ func (b *bench) pageHit(ctx context.Context, r *Result) (err error) {
 			}
 		}
 	}
-	r.note("%d bytes of %s; rates: wrk, %d connections, as fast as answered; p50 and p99: vegeta, %d arrivals a second from %d loopback addresses; medians of %d rounds in turns",
-		len(bytesOf.body), bytesOf.header.Get("Content-Encoding"), hitConnections, hitRate, sources, b.Rounds)
+	loader := "wrk"
+	if _, err := exec.LookPath(loader); err != nil {
+		loader = "this program, which is slower than wrk (Debian: apt-get install wrk)"
+	}
+	r.note("%d bytes of %s; rates: %s, %d connections, as fast as answered; p50 and p99: vegeta, %d arrivals a second from %d loopback addresses; medians of %d rounds in turns",
+		len(bytesOf.body), bytesOf.header.Get("Content-Encoding"), loader, hitConnections, hitRate, sources, b.Rounds)
 	r.note("no figures of TLS and HTTP/2: haat serves neither, a proxy in front does")
 	return nil
 }
@@ -144,6 +148,18 @@ func (b *bench) pageHit(ctx context.Context, r *Result) (err error) {
 func (c *contender) measure(ctx context.Context, d time.Duration, host, path string) error {
 	before := c.cpu()
 	s, err := wrk(ctx, loadCPU, hitConnections, d, c.addr, host, path)
+	if errors.Is(err, exec.ErrNotFound) {
+		err = pinned(loadCPU, func() (err error) {
+			s, err = closed(ctx, hitConnections, d, func(ctx context.Context, _ int, _ int64) error {
+				a, err := fetch(ctx, c.addr, host, path)
+				if err == nil && a.status != http.StatusOK {
+					err = fmt.Errorf("%s answers %d", path, a.status)
+				}
+				return err
+			})
+			return err
+		})
+	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.label, err)
 	}

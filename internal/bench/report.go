@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -60,15 +61,23 @@ func (g Goal) target() string {
 	if g.Least {
 		how = "at least "
 	}
-	return strings.TrimSpace(how + strings.TrimSuffix(number(g.Target), ".00") + " " + g.Unit)
+	return strings.TrimSpace(how + number(g.Target) + " " + g.Unit)
 }
 
-// number is a figure of which zero is one.
+// number is a figure, of which zero is one, without decimals that say nothing.
 func number(v float64) string {
-	if v == 0 {
-		return "0"
+	if v == math.Trunc(v) && v < 1000 {
+		return strconv.Itoa(int(v))
 	}
 	return figure(v)
+}
+
+// whole writes a number of things.
+func whole(n int) string {
+	if n < 1000 {
+		return strconv.Itoa(n)
+	}
+	return figure(float64(n))
 }
 
 // figure writes a number with the digits that mean something.

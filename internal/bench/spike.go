@@ -87,7 +87,7 @@ func (b *bench) spike(ctx context.Context, r *Result) error {
 	asked := people.asked.Load()
 	own := people.seen()
 	r.Rows = append(r.Rows, before.row(fmt.Sprintf("others, beside %d connections", spikeFirst), seen{}, ""))
-	row := during.row(fmt.Sprintf("others, while they rise to %s", figure(float64(crowd))), seen{}, "")
+	row := during.row(fmt.Sprintf("others, while they rise to %s", whole(crowd)), seen{}, "")
 	row.Ratio, row.Of = during.p99/before.p99, "p99 before"
 	own.rate = float64(asked) / b.Rise.Seconds()
 	r.Rows = append(r.Rows, row, own.row("the shop itself, from connect to answer", seen{}, ""))
