@@ -24,6 +24,7 @@ import (
 
 // TestMain lets a child of a test do its work instead.
 func TestMain(m *testing.M) {
+	runAsProgram()
 	signUpUntilKilled()
 	seedUntilKilled()
 	commandAsAProcess()

@@ -68,6 +68,12 @@ func (a *App) pageMetrics() {
 func (a *App) gauges() {
 	a.pageMetrics()
 	a.diskGauges()
+	a.meter.Counter("haat_statements_total", "Statements run on shops, those of events' handlers included; finding a shop costs none of these.", func() (n float64) {
+		for _, name := range a.fleet.ShardNames() {
+			n += float64(a.fleet.Shard(name).Statements())
+		}
+		return n
+	})
 	a.meter.Gauge("haat_connections", "Open connections of shoppers and merchants.", func() float64 {
 		if c := a.crowd.Load(); c != nil {
 			return float64(c.now())

@@ -153,7 +153,11 @@ func (e *sqlite) migrate(ctx context.Context, fn func(session, func(string) erro
 		if err := c.c.Exec("BEGIN IMMEDIATE"); err != nil {
 			return sqliteError(err)
 		}
-		if err := safely(func() error { return fn(c, c.c.Exec) }); err != nil {
+		err := safely(func() error { return fn(c, c.c.Exec) })
+		if err == nil {
+			err = tellPlanner(c.c)
+		}
+		if err != nil {
 			return errors.Join(err, c.c.Exec("ROLLBACK"))
 		}
 		return sqliteError(c.c.Exec("COMMIT"))
