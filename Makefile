@@ -14,9 +14,9 @@ test: build ## everything: formatting, vet, staticcheck, tests with -race on bot
 build: ## compile bin/haat
 	@CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o bin/haat ./cmd/haat
 
-bench: build ## measure this machine beside nginx and Varnish; figures and charts in docs/benchmarks
+bench: build ## measure this machine beside nginx and Varnish, in about ten minutes; figures and charts in docs/benchmarks (BENCH=--full: a million shops)
 	@scripts/install-bench-deps
-	bin/haat bench
+	bin/haat bench --doc docs/benchmarks.md $(BENCH)
 
 generate: ## rewrite what is generated: Go from templates
 	@scripts/generate

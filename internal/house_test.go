@@ -84,6 +84,8 @@ var across = map[string]string{
 	"db.news":              "shops whose events an earlier run left unhandled",
 	"db.probe":             "whether the shard answers at all",
 	"stock.Expired":        "holds that have run out",
+	"stock.Balances":       "whether every shop's stock adds up, many shops with a statement",
+	"stock.Entries":        "what checking each shop will cost, so that no statement lasts long",
 	"order.OldCarts":       "carts that nobody came back to",
 	"catalog.unfinished":   "imports that an earlier run left",
 	"catalog.withFiles":    "uploaded files that some import still needs: others are swept away",

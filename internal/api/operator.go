@@ -39,6 +39,7 @@ type Operator interface {
 	Backup(ctx context.Context, dir string, tell func(backup.Progress)) (backup.Manifest, error)
 	// Health says what is wrong, if anything is.
 	Health(ctx context.Context) ([]Finding, error)
+	Checker
 }
 
 // ShopSummary is a shop as the operator sees it.
@@ -58,6 +59,8 @@ type ShopSummary struct {
 	Events     int64     `json:"events"`
 	Parked     int64     `json:"parked"`
 	LastActive time.Time `json:"last_active_at"`
+	// Stock is what did not add up when the server looked last: the first few.
+	Stock []Discrepancy `json:"stock,omitempty"`
 }
 
 // ImportProgress is how far an import has come.
@@ -87,6 +90,7 @@ type Finding struct {
 	OK     bool   `json:"ok"`
 	Detail string `json:"detail"`
 	Next   string `json:"next,omitempty"` // what to do about it
+	Shop   string `json:"shop,omitempty"` // where to look first, if it is about shops
 }
 
 // backupStep is one line of the answer to a backup: how far it is or, at the
@@ -170,6 +174,12 @@ func OperatorHandler(o Operator, check func(token string) bool, log *slog.Logger
 			return backupStep{Failure: err.Error()}, nil
 		}
 		return backupStep{Manifest: &m}, nil
+	})
+	handle("POST /ops/v1/check", func(w http.ResponseWriter, r *http.Request) (any, error) {
+		return serveCheck(o, w, r)
+	})
+	handle("GET /ops/v1/shops/{slug}/stock/{variant}", func(w http.ResponseWriter, r *http.Request) (any, error) {
+		return o.Explain(r.Context(), r.PathValue("slug"), r.PathValue("variant"))
 	})
 	handle("GET /ops/v1/health", func(w http.ResponseWriter, r *http.Request) (any, error) {
 		return o.Health(r.Context())

@@ -23,6 +23,7 @@ import (
 	"haat/internal/fleet"
 	"haat/internal/insight"
 	"haat/internal/media"
+	"haat/internal/media/draw"
 	"haat/internal/media/fetch"
 	"haat/internal/meter"
 	"haat/internal/notify"
@@ -47,6 +48,7 @@ type App struct {
 	lock     *os.File
 	control  *db.Control
 	fleet    *fleet.Fleet
+	books    *books
 	bus      *event.Bus
 	disk     *media.Disk
 	pictures *media.Library
@@ -132,8 +134,11 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (a *App, err error)
 	a.pictures = media.NewLibrary(a.disk, 2)
 	a.pictures.Within(share.Pictures)
 	a.pictures.While(a.uploads)
+	a.pictures.Draw(media.Drawing{ByHash: draw.ByHash, Has: a.hasPicture})
 	a.fetcher = fetch.New(fetch.Options{})
 	a.pages = edge.New(a.fleet, edge.Options{Bytes: share.Pages, SharedFor: cfg.SharedFor, Fixed: web.SafeHeaders(cfg.HTTPS())})
+	a.books = newBooks(a.fleet, log)
+	a.fleet.OnCommit(a.books.wrote)
 	a.bus = event.NewBus(a.fleet, log)
 	a.bus.Seats(cfg.MaxStreams, share.Streams)
 	if err := a.openRooms(key); err != nil {

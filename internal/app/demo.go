@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"image"
 	"io"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -42,6 +43,7 @@ func (c *demoCmd) Run(ctx context.Context, out io.Writer) error {
 			if err := fill(a.ctx); err != nil && a.ctx.Err() == nil {
 				a.log.Error("the demo shop could not be filled", "err", err)
 			}
+			debug.FreeOSMemory() // what only the drawing has needed
 		})
 		return fmt.Sprintf("  Demo shop  %s\n  Merchant   %s/shops/%s (sign in as %s; the code is shown here and at %s/dev/messages)\n",
 			a.cfg.ShopURL(demoSlug), a.cfg.URL, demoSlug, demoEmail, a.cfg.URL), nil

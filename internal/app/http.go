@@ -16,8 +16,10 @@ import (
 
 	"github.com/klauspost/compress/gzhttp"
 
+	"haat/internal/db"
 	"haat/internal/fault"
 	"haat/internal/fleet"
+	"haat/internal/id"
 	"haat/internal/media"
 	"haat/internal/meter"
 	"haat/internal/op"
@@ -66,6 +68,23 @@ func (h hosts) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		h.unknown.ServeHTTP(w, r)
 	}
+}
+
+// hasPicture reports whether a picture is one of a shop's.
+func (a *App) hasPicture(ctx context.Context, shop id.Shop, hash string) (has bool, err error) {
+	room, err := a.fleet.ByID(ctx, shop)
+	if fault.Is(err, fault.KindNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	err = room.View(ctx, fleet.Newest, func(r db.Reader) error {
+		m, err := media.Get(ctx, r, hash)
+		has = len(m) > 0
+		return err
+	})
+	return has, err
 }
 
 // pictures serves renditions of images, under addresses that never change

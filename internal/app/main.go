@@ -32,6 +32,7 @@ type commands struct {
 	Backup  backupCmd  `cmd:"" help:"Copy everything that is kept to a folder, while serving or not, and check the copy."`
 	Restore restoreCmd `cmd:"" help:"Put a backup back into an empty data folder, and check it."`
 	Doctor  doctorCmd  `cmd:"" help:"Say what is wrong, if anything is."`
+	Check   checkCmd   `cmd:"" help:"Look whether the stock of every shop adds up: 1 if not, 2 if that could not be seen."`
 	Bench   benchCmd   `cmd:"" help:"Measure this machine, beside nginx and Varnish where they are installed."`
 	Config  configCmd  `cmd:"" help:"Print the effective settings."`
 	Openapi openapiCmd `cmd:"" help:"Print the OpenAPI document of the API."`
@@ -66,6 +67,10 @@ func Main(args []string, out, errs io.Writer) int {
 	parsed.BindTo(out, (*io.Writer)(nil))
 	if err := parsed.Run(); err != nil {
 		fmt.Fprintln(errs, "haat:", err)
+		var e *cli.Exit
+		if errors.As(err, &e) {
+			return e.Code
+		}
 		return 1
 	}
 	return 0
@@ -104,6 +109,7 @@ func serve(ctx context.Context, cfg Config, out io.Writer, prepare func(*App) (s
 				fmt.Fprintf(out, "             token %s (kept only as a hash: note it now)\n", a.opsMade)
 			}
 			fmt.Fprintln(out)
+			debug.FreeOSMemory() // what only the start has needed
 		})
 	}
 	return errors.Join(err, a.Close())

@@ -2,8 +2,15 @@ package app
 
 import (
 	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -90,4 +97,51 @@ func TestMemoryOnTheCommandLine(t *testing.T) {
 			t.Errorf("%v: %d %s", wrong, exit, out)
 		}
 	}
+}
+
+const idleEnv = "APP_TEST_IDLE"
+
+// weighIdle is the child of TestLittleIsKeptWhenIdle: it opens an empty folder
+// and says what is alive.
+func weighIdle() {
+	dir := os.Getenv(idleEnv)
+	if dir == "" {
+		return
+	}
+	var c Config
+	err := Defaults(&c)
+	if err == nil {
+		c.Data = dir
+		var a *App
+		if a, err = Open(context.Background(), c, slog.New(slog.DiscardHandler)); err == nil {
+			_, _, err = a.handlers()
+			runtime.GC()
+			runtime.GC() // what the first has finalised
+			var m runtime.MemStats
+			runtime.ReadMemStats(&m)
+			fmt.Println(m.HeapAlloc)
+			err = errors.Join(err, a.Close())
+		}
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// TestLittleIsKeptWhenIdle bounds what a platform that has just started keeps
+// alive: half of what the collector lets the heap grow to.
+func TestLittleIsKeptWhenIdle(t *testing.T) {
+	c := exec.CommandContext(t.Context(), os.Args[0])
+	c.Env, c.Stderr = append(os.Environ(), idleEnv+"="+t.TempDir()), os.Stderr
+	out, err := c.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := strconv.ParseInt(strings.TrimSpace(string(out)), 10, 64)
+	if err != nil || n > 12<<20 {
+		t.Errorf("%d KiB are alive, %v", n>>10, err)
+	}
+	t.Logf("%d KiB are alive", n>>10)
 }

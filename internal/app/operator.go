@@ -91,6 +91,7 @@ func (a *App) summary(ctx context.Context, e fleet.Entry) (s api.ShopSummary, er
 	if s.LastActive, err = event.LastAt(ctx, room); err != nil {
 		return s, err
 	}
+	s.Stock = a.books.of(e.Shop)
 	parked, err := event.ListParked(ctx, room)
 	s.Parked = int64(len(parked))
 	return s, err
@@ -179,6 +180,9 @@ func (a *App) Health(ctx context.Context) ([]api.Finding, error) {
 	}
 	good, err := a.diskFinding()
 	add("disk", err, good, "make room: writes are refused when the disk is full")
+	good, shop, err := a.books.finding()
+	add("stock", err, good, "count what is named by hand before more of it is sold; haat check --shop and --explain show how its numbers came about")
+	out[len(out)-1].Shop = shop
 	parked, err := a.bus.ParkedCounts(ctx)
 	var events int64
 	for _, c := range parked {

@@ -5,17 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"runtime/debug"
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
-	"haat/internal/backup"
-	"haat/internal/db"
-	"haat/internal/fleet"
+	"haat/internal/cli"
 	"haat/internal/seed"
 )
 
@@ -42,79 +36,44 @@ func Seed(ctx context.Context, dir string, shards int, plan seed.Plan) (p seed.P
 	if shards < 1 || shards > 64 {
 		return p, fmt.Errorf("--shards %d: between 1 and 64", shards)
 	}
-	lock, err := lockData(dir)
+	f, end, err := openShops(ctx, dir, shards)
 	if err != nil {
 		return p, err
 	}
-	defer func() { err = errors.Join(err, lock.Close()) }()
-	if err := backup.Unfinished(dir); err != nil {
-		return p, err
-	}
-	o := db.SQLiteOptions{Readers: 2, CacheKiB: 64 << 10}
-	control, err := db.OpenControl(ctx, filepath.Join(dir, "control.db"), o, ControlSchemas())
-	if err != nil {
-		return p, err
-	}
-	defer func() { err = errors.Join(err, control.Close()) }()
-	f, err := fleet.OpenFleet(ctx, fleet.Config{Control: control, SQLite: o, Dir: filepath.Join(dir, "shards"), Shards: shards, Schemas: Schemas(), Domain: "localhost", Log: logger("warn")})
-	if err != nil {
-		return p, err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	return seed.Fill(ctx, f, plan)
+	p, err = seed.Fill(ctx, f, plan)
+	return p, errors.Join(err, end())
 }
 
-// teller says how far the work is: on one line of a terminal, else on a line
-// of its own now and then.
+// teller says how far the work is.
 type teller struct {
-	out      io.Writer
-	terminal bool
-	want     int
-	mu       sync.Mutex
-	start    time.Time
-	last     time.Time
+	out   io.Writer
+	want  int
+	mu    sync.Mutex
+	bar   *cli.Bar
+	start time.Time
 }
 
 func newTeller(out io.Writer, want int) *teller {
-	t := &teller{out: out, want: want, start: time.Now()}
-	if f, ok := out.(*os.File); ok {
-		_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
-		t.terminal = err == nil
-	}
-	return t
+	return &teller{out: out, want: want, bar: cli.NewBar(out), start: time.Now()}
 }
 
 func (t *teller) progress(p seed.Progress) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	now, pause := time.Now(), 10*time.Second
-	if t.terminal {
-		pause = 200 * time.Millisecond
-	}
-	if now.Sub(t.last) < pause {
+	if !t.bar.Due() {
 		return
 	}
-	t.last = now
 	line := fmt.Sprintf("%d of %d shops (%d %%)", p.Shops, t.want, p.Shops*100/int64(t.want))
-	if took := now.Sub(t.start).Seconds(); p.New > 0 && took > 0 {
+	if took := time.Since(t.start).Seconds(); p.New > 0 && took > 0 {
 		rate := float64(p.New) / took
 		left := time.Duration(float64(int64(t.want)-p.Shops) / rate * float64(time.Second))
 		line += fmt.Sprintf(", %.0f shops and %.0f products a second, %v left", rate, float64(p.Products)/took, left.Round(time.Second))
 	}
-	if t.terminal {
-		const width = 24
-		full := int(p.Shops * width / int64(t.want))
-		bar := fmt.Sprintf("%.*s%.*s", full, "########################", width-full, "........................")
-		fmt.Fprintf(t.out, "\r\x1b[K[%s] %s", bar, line)
-		return
-	}
-	fmt.Fprintln(t.out, line)
+	t.bar.Show(p.Shops, int64(t.want), line)
 }
 
 func (t *teller) end(p seed.Progress, err error) {
-	if t.terminal {
-		fmt.Fprintln(t.out)
-	}
+	t.bar.Clear()
 	took := time.Since(t.start)
 	if err != nil {
 		fmt.Fprintf(t.out, "ended after %v at %d shops; the same command goes on from here\n", took.Round(time.Second), p.Shops)

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"html"
 	"io"
 	"log/slog"
 	"maps"
@@ -10,6 +11,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -17,6 +20,8 @@ import (
 	"haat/internal/db"
 	"haat/internal/fleet"
 	"haat/internal/id"
+	"haat/internal/media"
+	"haat/internal/media/draw"
 	"haat/internal/op"
 	"haat/internal/search"
 	"haat/internal/seed"
@@ -117,8 +122,9 @@ func TestSeedingKilled(t *testing.T) {
 	}
 }
 
-// TestSeededShopsSell opens every seeded shop: its pages render, its stock adds
-// up, and a search finds what it has.
+// TestSeededShopsSell opens every seeded shop: its pages render with their
+// pictures, its stock adds up, its collections hold what their rules say, and
+// a search finds what it has.
 func TestSeededShopsSell(t *testing.T) {
 	dir := t.TempDir()
 	plan := seed.Plan{Shops: 60, Products: 5, Seed: 3}
@@ -154,15 +160,80 @@ func TestSeededShopsSell(t *testing.T) {
 			t.Fatalf("shop %d has %d products, %v", i, len(list.Items), err)
 		}
 		p := list.Items[0]
-		for _, path := range []string{"/", "/products/" + p.Handle} {
+		get := func(path string) *httptest.ResponseRecorder {
 			w := httptest.NewRecorder()
 			public.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), "GET", "http://"+room.Host()+path, nil))
-			if code, body := w.Code, w.Body.String(); code != 200 || path != "/" && !strings.Contains(body, p.Title) {
-				t.Errorf("shop %d: %s answers %d", i, path, code)
+			return w
+		}
+		shelves := sameShelves(t, room)
+		for path, text := range map[string]string{"/": room.Name(), "/products/" + p.Handle: p.Title} {
+			w := get(path)
+			body := w.Body.String()
+			if w.Code != 200 || !strings.Contains(body, html.EscapeString(text)) {
+				t.Errorf("shop %d: %s answers %d", i, path, w.Code)
 			}
+			for _, c := range shelves {
+				if !strings.Contains(body, "/collections/"+c.Handle) {
+					t.Errorf("shop %d: %s does not lead to %q", i, path, c.Title)
+				}
+			}
+			if len(pictureOf.FindAllString(body, -1)) < 2 {
+				t.Errorf("shop %d: %s has no pictures", i, path)
+			}
+			if i > 3 {
+				continue // shops have the same few hundred pictures
+			}
+			for _, at := range pictureOf.FindAllString(body, -1) {
+				if w := get(at); w.Code != 200 || w.Header().Get("Content-Type") != "image/webp" || !strings.HasPrefix(w.Body.String(), "RIFF") {
+					t.Errorf("shop %d: %s answers %d", i, at, w.Code)
+				}
+			}
+		}
+		// No shop has this picture, though it could be drawn.
+		none := draw.Recipe{View: draw.Near, Thing: "mug", Palette: 1}.Image()
+		if w := get(media.URL(room.Shop(), none.Hash, 160)); w.Code != 404 {
+			t.Errorf("shop %d: a picture that it does not have answers %d", i, w.Code)
 		}
 		if found, err := search.Search.Do(t.Context(), room, op.Caller{}, search.SearchIn{Query: p.Title}); err != nil || len(found.Items) == 0 {
 			t.Errorf("shop %d: a search for %q finds nothing, %v", i, p.Title, err)
 		}
 	}
+}
+
+var pictureOf = regexp.MustCompile(`/media/[0-9a-z]+/[0-9a-z]{32}-\d+\.webp`)
+
+// sameShelves gives a seeded shop's collections, having asked each whether
+// saving it again would change what is in it.
+func sameShelves(t *testing.T, room *fleet.Room) []catalog.Collection {
+	t.Helper()
+	var all []catalog.Collection
+	held := map[id.Collection][]id.Product{}
+	err := room.View(t.Context(), fleet.Newest, func(r db.Reader) (err error) {
+		if all, err = catalog.Collections(t.Context(), r); err != nil {
+			return err
+		}
+		for _, c := range all {
+			if held[c.ID], err = catalog.Members(t.Context(), r, c.ID); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err == nil && len(all) > 0 {
+		_, err = room.Change(t.Context(), func(tx *db.Tx) error {
+			for _, c := range all {
+				if err := catalog.SaveCollection(t.Context(), tx, &c, nil); err != nil {
+					return err
+				}
+				if now, err := catalog.Members(t.Context(), tx, c.ID); err != nil || len(now) < 2 || !slices.Equal(now, held[c.ID]) {
+					t.Errorf("%s holds %d products and should hold %d, %v", c.Title, len(held[c.ID]), len(now), err)
+				}
+			}
+			return nil
+		})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
 }

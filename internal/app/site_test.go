@@ -19,13 +19,17 @@ import (
 	"time"
 
 	"haat/internal/edge"
+	"haat/internal/fleet/fleettest"
 )
 
-// TestMain lets a child of TestASignUpKilled do its work instead.
+// TestMain lets a child of a test do its work instead.
 func TestMain(m *testing.M) {
+	runAsProgram()
 	signUpUntilKilled()
 	seedUntilKilled()
-	os.Exit(m.Run())
+	commandAsAProcess()
+	weighIdle()
+	fleettest.Main(m)
 }
 
 const (

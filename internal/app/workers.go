@@ -42,6 +42,7 @@ func (a *App) sweepers(ctx context.Context) {
 	})
 	a.every(ctx, 10*time.Minute, "forget old codes and sessions", a.accounts.Sweep)
 	a.workers.Go(func() { a.importer.Work(ctx) })
+	a.workers.Go(func() { a.books.keep(ctx, 5*time.Second) }) // a start has other things to do first
 }
 
 // pageMetrics tell how well pages are kept.
@@ -67,6 +68,12 @@ func (a *App) pageMetrics() {
 func (a *App) gauges() {
 	a.pageMetrics()
 	a.diskGauges()
+	a.meter.Counter("haat_statements_total", "Statements run on shops, those of events' handlers included; finding a shop costs none of these.", func() (n float64) {
+		for _, name := range a.fleet.ShardNames() {
+			n += float64(a.fleet.Shard(name).Statements())
+		}
+		return n
+	})
 	a.meter.Gauge("haat_connections", "Open connections of shoppers and merchants.", func() float64 {
 		if c := a.crowd.Load(); c != nil {
 			return float64(c.now())
@@ -105,4 +112,5 @@ func (a *App) gauges() {
 		}
 		return float64(n)
 	})
+	a.books.gauges(a.meter)
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"haat/internal/fleet"
+	"haat/internal/id"
 )
 
 // Platform is a platform opened in this process, to be measured or filled.
@@ -22,29 +23,47 @@ type Platform struct {
 	Demo  func(context.Context) error // makes the demo shop
 	Quiet func(context.Context) error // waits until every event has been handled
 	Close func() error
+	Token string // the operator's, where this opening made it
 }
 
-// Opener opens the platform of a data folder.
-type Opener func(ctx context.Context, dir string) (*Platform, error)
+// Host is what the program lends to the benchmarks.
+type Host struct {
+	// Open opens the platform of a data folder in this process.
+	Open func(ctx context.Context, dir string) (*Platform, error)
+	// Seed fills a data folder that nobody serves with so many shops, and tells
+	// how many there are.
+	Seed func(ctx context.Context, dir string, shops int, tell func(shops int64)) error
+	// ShopAt gives the id of the folder's shop i, from 0.
+	ShopAt func(i int) id.Shop
+	// Program is the file of the program; empty: this process's own.
+	Program string
+}
 
 // Options are what haat bench can be told.
 type Options struct {
-	Names      []string      `arg:"" optional:"" name:"benchmark" help:"Which: page-hit, order, hot-sku, create, journey. All, unless given."`
+	Names      []string      `arg:"" optional:"" name:"benchmark" help:"Which: page-hit, page-miss, mix, create, order, hot-sku, spike, import, big-shop, journey. All, unless given; 'table' measures nothing and writes --doc again."`
 	Out        string        `default:"docs/benchmarks" help:"Folder that gets a JSON file and a chart of each." type:"path"`
 	For        time.Duration `default:"3s" help:"How long each measurement lasts."`
 	Rounds     int           `default:"3" help:"How often those that are compared take turns."`
 	Shops      int           `default:"1000" help:"Shops that orders are spread over."`
-	Full       bool          `help:"10,000 shops, 10 s a measurement, 5 rounds."`
+	Seeded     int           `default:"20000" help:"Made-up shops that page-miss, mix and spike look at."`
+	Data       string        `help:"A folder that haat seed has filled with --seeded shops, instead of one made for the run; mix writes to it." type:"path"`
+	Crowd      int           `default:"20000" help:"Connections that spike opens at one shop."`
+	Rise       time.Duration `default:"15s" help:"Time in which spike opens them."`
+	Rows       int           `default:"100000" help:"Rows of the CSV file that is imported."`
+	Large      int           `default:"5000" help:"Products of big-shop's large shop."`
+	Full       bool          `help:"1,000,000 made-up shops, 10,000 that orders are spread over, spike in 60 s, 10 s a measurement, 5 rounds."`
+	Doc        string        `help:"Markdown file whose tables, between two marks, are written again from the JSON files." type:"path"`
 	CPUProfile string        `name:"cpuprofile" help:"Write a CPU profile of what runs in this process." type:"path"`
 }
 
 // bench is one run of everything.
 type bench struct {
 	Options
-	open    Opener
-	out     io.Writer
-	program string // this program's file
-	dir     string // a temporary folder
+	Host
+	out  io.Writer
+	dir  string // a temporary folder
+	made *town  // the made-up shops, once some benchmark wanted them
 }
 
 // Result is what one benchmark found.
@@ -58,7 +77,27 @@ type Result struct {
 	Load    [2]string `json:"load_average"` // before and after
 	Noisy   bool      `json:"noisy"`        // others had the processors too
 	Rows    []Row     `json:"rows"`
+	Goals   []Goal    `json:"goals"`
 	Notes   []string  `json:"notes,omitempty"`
+}
+
+// Goal is one figure that was to be reached, and whether it was.
+type Goal struct {
+	What   string  `json:"what"`
+	Least  bool    `json:"at_least"` // else at most
+	Target float64 `json:"target"`
+	Unit   string  `json:"unit"`
+	Seen   float64 `json:"seen"`
+	Met    bool    `json:"met"`
+}
+
+// least and most hold what was seen against a target.
+func (r *Result) least(what string, seen, target float64, unit string) {
+	r.Goals = append(r.Goals, Goal{what, true, target, unit, seen, seen >= target})
+}
+
+func (r *Result) most(what string, seen, target float64, unit string) {
+	r.Goals = append(r.Goals, Goal{what, false, target, unit, seen, seen <= target})
 }
 
 // Row is one line of a table. What was not measured is zero.
@@ -70,6 +109,7 @@ type Row struct {
 	Ratio float64 `json:"ratio,omitempty"`
 	Of    string  `json:"ratio_of,omitempty"`
 	CPU   float64 `json:"cpu_us,omitempty"` // of the server, per request
+	Bad   int64   `json:"errors,omitempty"`
 	Note  string  `json:"note,omitempty"`
 }
 
@@ -79,23 +119,34 @@ func (r *Result) note(format string, args ...any) {
 }
 
 var all = []struct {
-	name, what, target string
-	run                func(*bench, context.Context, *Result) error
+	name, what string
+	run        func(*bench, context.Context, *Result) error
 }{
-	{"page-hit", "A kept product page over HTTP/1.1, keep-alive, with a browser's headers; server on CPU 0, load on CPU 1", "at least 0.9 of nginx's rate, p99 no worse", (*bench).pageHit},
-	{"order", "Whole durable orders: priced, stock taken, written, event; 64 clients, in process", "5,000/s over shops and 4,000/s on one, p99 50 ms", (*bench).orders},
-	{"hot-sku", "Holds on one variant, durable, in process", "20,000/s, p99 50 ms, nothing oversold", (*bench).hotSKU},
-	{"create", "From asking for a code to a shop that sells, durable, 64 clients, in process", "1,500 shops/s", (*bench).create},
-	{"journey", "Shoppers over HTTP, closed loop, on the embedded engine; load and server share the processors", "2,000 whole orders/s, 10,000 carts/s, 60 MB idle, 12 statements an order", (*bench).journey},
+	{"page-hit", "A kept product page over HTTP/1.1, keep-alive, with a browser's headers; server on CPU 0, load on CPU 1", (*bench).pageHit},
+	{"page-miss", "A product page of a shop that nobody asked for before, uniform over made-up shops; server on CPU 0, load on CPU 1", (*bench).pageMiss},
+	{"mix", "95 % reads and 5 % writes, Zipf over made-up shops, within 512 MiB on CPU 0, load on CPU 1; arrivals at fixed rates, stepped up", (*bench).mix},
+	{"create", "From asking for a code to a shop that sells, durable, 64 clients, in process", (*bench).create},
+	{"order", "Whole durable orders: priced, stock taken, written, event; 64 clients, in process", (*bench).orders},
+	{"hot-sku", "Holds on one variant, durable, in process", (*bench).hotSKU},
+	{"spike", "One shop's open connections rise; other shops are asked at a fixed rate before and meanwhile", (*bench).spike},
+	{"import", "A Shopify CSV file by the operator's command, to a server that looks on", (*bench).imports},
+	{"big-shop", "A collection's page, sorted and filtered, of a small and a large shop in turns, none of them kept", (*bench).bigShop},
+	{"journey", "Shoppers over HTTP, closed loop, on the embedded engine; load and server share the processors", (*bench).journey},
 }
 
 // Run runs the benchmarks that were asked for.
-func Run(ctx context.Context, o Options, open Opener, out io.Writer) (err error) {
+func Run(ctx context.Context, o Options, host Host, out io.Writer) (err error) {
 	if o.Full {
-		o.Shops, o.For, o.Rounds = 10_000, 10*time.Second, 5
+		o.Shops, o.Seeded, o.For, o.Rounds, o.Rise = 10_000, 1_000_000, 10*time.Second, 5, time.Minute
 	}
 	if o.For < 100*time.Millisecond || o.For > time.Minute || o.Rounds < 1 || o.Rounds > 20 || o.Shops < 1 || o.Shops > 20_000 {
 		return errors.New("--for: 100 ms to 1 min; --rounds: 1 to 20; --shops: 1 to 20,000")
+	}
+	if o.Seeded < 10 || o.Crowd < 200 || o.Rise < time.Second || o.Rise > 10*time.Minute || o.Rows < 10 || o.Large < 20 {
+		return errors.New("--seeded: at least 10; --crowd: at least 200; --rise: 1 s to 10 min; --rows: at least 10; --large: at least 20")
+	}
+	if slices.Equal(o.Names, []string{"table"}) {
+		return refresh(o.Doc, o.Out)
 	}
 	names := make([]string, len(all))
 	for i, b := range all {
@@ -106,9 +157,11 @@ func Run(ctx context.Context, o Options, open Opener, out io.Writer) (err error)
 			return fmt.Errorf("no benchmark is called %q; there are %s", n, strings.Join(names, ", "))
 		}
 	}
-	b := &bench{Options: o, open: open, out: out}
-	if b.program, err = os.Executable(); err != nil {
-		return err
+	b := &bench{Options: o, Host: host, out: out}
+	if b.Program == "" {
+		if b.Program, err = os.Executable(); err != nil {
+			return err
+		}
 	}
 	if b.dir, err = os.MkdirTemp("", "haat-bench-"); err != nil {
 		return err
@@ -138,7 +191,8 @@ func Run(ctx context.Context, o Options, open Opener, out io.Writer) (err error)
 			continue
 		}
 		runtime.GC()
-		r := Result{Name: x.name, What: x.what, Target: x.target, At: time.Now().UTC().Truncate(time.Second), Machine: m}
+		fmt.Fprintf(out, "\n%s\n", x.name)
+		r := Result{Name: x.name, What: x.what, At: time.Now().UTC().Truncate(time.Second), Machine: m}
 		r.Load[0] = loadAverage()
 		start := time.Now()
 		if err := x.run(b, ctx, &r); err != nil {
@@ -152,8 +206,14 @@ func Run(ctx context.Context, o Options, open Opener, out io.Writer) (err error)
 			return err
 		}
 	}
-	return nil
+	if o.Doc == "" {
+		return nil
+	}
+	return refresh(o.Doc, o.Out)
 }
+
+// say tells whoever waits what is being done.
+func (b *bench) say(format string, args ...any) { fmt.Fprintf(b.out, "  … "+format+"\n", args...) }
 
 // folder makes an empty folder for one benchmark.
 func (b *bench) folder(name string) (string, error) {
@@ -163,7 +223,7 @@ func (b *bench) folder(name string) (string, error) {
 
 // with opens a platform for as long as fn runs.
 func (b *bench) with(ctx context.Context, dir string, fn func(*Platform) error) error {
-	p, err := b.open(ctx, dir)
+	p, err := b.Open(ctx, dir)
 	if err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ func TestOpenLoadSeesErrorsAndRate(t *testing.T) {
 		}
 	}))
 	defer s.Close()
-	got := open(200, 500*time.Millisecond, 4, func() (string, string) { return "a.haat.test", "/" }, strings.TrimPrefix(s.URL, "http://"))
+	got := open(200, 500*time.Millisecond, 4, func() ask { return ask{host: "a.haat.test", path: "/"} }, strings.TrimPrefix(s.URL, "http://"))
 	if got.n != 100 || got.bad != 10 || got.p50 <= 0 || got.p99 < got.p50 {
 		t.Errorf("%+v", got)
 	}

@@ -31,7 +31,11 @@ func (r *Result) chart() string {
 	s.WriteString("</desc>\n<style>.i{fill:#1f2328}.m{fill:#656d76}.b{fill:#9a3f22}.o{fill:#8c959f}.p{fill:#fff}@media(prefers-color-scheme:dark){.i{fill:#e6edf3}.m{fill:#9198a1}.b{fill:#e0805f}.o{fill:#6e7681}.p{fill:#0d1117}}</style>\n")
 	fmt.Fprintf(&s, `<rect class="p" width="%d" height="%d"/>`+"\n", width, height)
 	fmt.Fprintf(&s, `<text class="i" x="16" y="26" font-size="16" font-weight="600">%s, a second</text>`+"\n", html.EscapeString(r.Name))
-	fmt.Fprintf(&s, `<text class="m" x="16" y="46">target: %s</text>`+"\n", html.EscapeString(r.Target))
+	var goals []string
+	for _, g := range r.Goals {
+		goals = append(goals, g.What+" "+g.target()+" ("+g.word()+")")
+	}
+	fmt.Fprintf(&s, `<text class="m" x="16" y="46">%s</text>`+"\n", html.EscapeString(clip(strings.Join(goals, "; "), 118)))
 	for i, x := range rows {
 		y, w := head+row*i, x.Rate/most*(width-left-right)
 		class := "o"
@@ -53,4 +57,13 @@ func (r *Result) chart() string {
 	fmt.Fprintf(&s, `<text class="m" x="16" y="%d" font-size="11">%s, %d cores; %s; load average %s%s</text>`+"\n</svg>\n",
 		height-10, html.EscapeString(r.Machine.CPU), r.Machine.Cores, r.At.Format("2006-01-02"), r.Load[0], noisy)
 	return s.String()
+}
+
+// clip keeps a line within so many letters.
+func clip(s string, n int) string {
+	r := []rune(s)
+	if len(r) <= n {
+		return s
+	}
+	return string(r[:n-1]) + "…"
 }

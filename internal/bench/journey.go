@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"time"
 )
@@ -33,9 +32,11 @@ func (b *bench) journey(ctx context.Context, r *Result) error {
 	defer srv.stop()
 	idle := srv.resident()
 	const host = "bench." + domain
+	best := map[string]float64{}
 	for _, shoppers := range []int{8, 16, 64} {
+		b.say("%d shoppers", shoppers)
 		client := &http.Client{Transport: &http.Transport{
-			MaxIdleConnsPerHost: shoppers, DisableCompression: true, DialContext: (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
+			MaxIdleConnsPerHost: shoppers, DisableCompression: true, DialContext: dial,
 		}}
 		v := visitor{client, "http://" + srv.addr + "/api/v1", host, &s}
 		for _, x := range []struct {
@@ -61,11 +62,84 @@ func (b *bench) journey(ctx context.Context, r *Result) error {
 			row := got.row(fmt.Sprintf("%s, %d shoppers", x.label, shoppers), seen{}, "")
 			row.CPU = float64((srv.cpu() - before).Microseconds()) / float64(max(got.n, 1))
 			r.Rows = append(r.Rows, row)
+			best[x.label] = max(best[x.label], got.rate)
 		}
 		client.CloseIdleConnections()
 	}
+	v := visitor{plainClient, "http://" + srv.addr + "/api/v1", host, &s}
+	each := map[string]float64{}
+	for _, x := range []struct {
+		label string
+		run   func(context.Context, int64) error
+	}{
+		{"add to a new cart", func(ctx context.Context, n int64) error {
+			_, err := v.cart(ctx, n)
+			return err
+		}},
+		{"whole order, 3 calls", v.three},
+		{"whole order, 1 call", v.one},
+	} {
+		b.say("statements: %s", x.label)
+		if each[x.label], err = srv.statements(ctx, x.run); err != nil {
+			return fmt.Errorf("%s: %w", x.label, err)
+		}
+		r.note("%s: %.1f statements, those of the events' handlers included, one after the other", x.label, each[x.label])
+	}
 	r.note("memory of the server: %.0f MB idle, %.0f MB after the load", idle, srv.resident())
+	r.least("whole orders a second", max(best["whole order, 3 calls"], best["whole order, 1 call"]), 2_000, "")
+	r.least("carts a second", best["add to a new cart"], 10_000, "")
+	r.most("memory idle", idle, 60, "MB")
+	r.most("statements of an order in one call", each["whole order, 1 call"], 12, "")
+	r.most("statements of an order in three calls", each["whole order, 3 calls"], 12, "")
 	return nil
+}
+
+// statements counts what one thing costs the shop's database, until its events
+// have been handled.
+func (s *server) statements(ctx context.Context, run func(context.Context, int64) error) (float64, error) {
+	const times = 100
+	before, err := s.rested(ctx)
+	if err != nil {
+		return 0, err
+	}
+	for n := range int64(times) {
+		if err := run(ctx, n); err != nil {
+			return 0, err
+		}
+	}
+	after, err := s.rested(ctx)
+	return (after - before) / times, err
+}
+
+// rested waits until the server has nothing to do, and gives the statements
+// that it has run.
+func (s *server) rested(ctx context.Context) (float64, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	t := time.NewTicker(100 * time.Millisecond)
+	defer t.Stop()
+	last, still := -1.0, 0
+	for {
+		busy, err := s.metric(ctx, "haat_event_units_busy")
+		if err != nil {
+			return 0, err
+		}
+		now, err := s.metric(ctx, "haat_statements_total")
+		if err != nil {
+			return 0, err
+		}
+		if still++; busy > 0 || now != last {
+			still = 0
+		}
+		if last = now; still == 5 {
+			return now, nil
+		}
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return 0, fmt.Errorf("the server does not come to rest: %w", ctx.Err())
+		}
+	}
 }
 
 // visitor is a shopper's app.

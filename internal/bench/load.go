@@ -22,7 +22,8 @@ type seen struct {
 	rate     float64 // answers a second
 	p50, p99 float64 // ms
 	n        int64
-	bad      int64 // errors, and answers that are none
+	bad      int64  // errors, and answers that are none
+	first    string // what went wrong first
 }
 
 // closed has so many clients run fn, each again as soon as it has returned.
@@ -86,33 +87,67 @@ func gather(ctx context.Context, clients int, more func(took time.Duration, nth 
 // histogram holds microseconds up to a minute, to three digits.
 func histogram() *hdrhistogram.Histogram { return hdrhistogram.New(1, 60_000_000, 3) }
 
-// open asks for pages at a fixed rate of arrivals, whatever the answers take:
-// an answer that comes late is seen to be late by all that waited behind it.
-func open(rate int, d time.Duration, connections int, next func() (host, path string), addr string) seen {
+// ask is one request; with a body it is a POST of JSON.
+type ask struct {
+	host, path string
+	body       []byte
+}
+
+// source deals the load's connections out to several loopback addresses, each
+// of which has ports of its own.
+var source atomic.Uint32
+
+const sources = 8 // 127.0.0.2 and on
+
+func dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	d := net.Dialer{Timeout: 5 * time.Second, LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(2+source.Add(1)%sources))}}
+	return d.DialContext(ctx, network, addr)
+}
+
+// open asks at a fixed rate of arrivals, whatever the answers take: an answer
+// that comes late is seen to be late by all that waited behind it.
+func open(rate int, d time.Duration, connections int, next func() ask, addr string) seen {
+	reads, _ := openMixed(rate, d, connections, next, addr)
+	return reads
+}
+
+// openMixed tells what was read from what was written.
+func openMixed(rate int, d time.Duration, connections int, next func() ask, addr string) (all, writes seen) {
 	// Every answer is read whole and none is unpacked, as by wrk.
+	transport := &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections, DialContext: dial}
+	defer transport.CloseIdleConnections()
 	attack := vegeta.NewAttacker(vegeta.Client(&http.Client{
-		Timeout: 10 * time.Second,
-		Transport: &http.Transport{
-			DisableCompression: true, MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections,
-			DialContext: (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
-		},
+		Timeout: 10 * time.Second, Transport: transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}), vegeta.Workers(uint64(connections)), vegeta.MaxWorkers(uint64(4*connections)), vegeta.MaxBody(0))
+	}), vegeta.Workers(uint64(connections)), vegeta.MaxWorkers(uint64(4*connections)), vegeta.MaxBody(200))
 	targets := func(t *vegeta.Target) error {
-		host, path := next()
-		t.Method, t.URL = http.MethodGet, "http://"+addr+path
+		a := next()
+		t.Method, t.URL, t.Body = http.MethodGet, "http://"+addr+a.path, a.body
 		t.Header = browser.Clone()
-		t.Header.Set("Host", host)
+		t.Header.Set("Host", a.host)
+		if a.body != nil {
+			t.Method = http.MethodPost
+			t.Header.Set("Content-Type", "application/json")
+		}
 		return nil
 	}
-	h := histogram()
-	var out seen
+	h, hw := histogram(), histogram()
 	first, last := time.Time{}, time.Time{}
 	for r := range attack.Attack(targets, vegeta.Rate{Freq: rate, Per: time.Second}, d, "") {
-		if r.Error != "" || r.Code != http.StatusOK {
-			out.bad++
+		took := min(r.Latency, time.Minute-1).Microseconds()
+		_ = h.RecordValue(took)
+		if r.Method == http.MethodPost {
+			_ = hw.RecordValue(took)
 		}
-		_ = h.RecordValue(min(r.Latency, time.Minute-1).Microseconds())
+		if r.Error != "" || r.Code/100 != 2 {
+			all.bad++
+			if r.Method == http.MethodPost {
+				writes.bad++
+			}
+			if all.first == "" {
+				all.first = fmt.Sprintf("%s %s: %d %s %s", r.Method, r.URL, r.Code, r.Error, r.Body)
+			}
+		}
 		if first.IsZero() || r.Timestamp.Before(first) {
 			first = r.Timestamp
 		}
@@ -120,10 +155,16 @@ func open(rate int, d time.Duration, connections int, next func() (host, path st
 			last = end
 		}
 	}
-	out.n = h.TotalCount()
-	out.rate = float64(out.n) / last.Sub(first).Seconds()
-	out.p50, out.p99 = float64(h.ValueAtQuantile(50))/1e3, float64(h.ValueAtQuantile(99))/1e3
-	return out
+	took := last.Sub(first).Seconds()
+	for _, x := range []struct {
+		into *seen
+		h    *hdrhistogram.Histogram
+	}{{&all, h}, {&writes, hw}} {
+		x.into.n = x.h.TotalCount()
+		x.into.rate = float64(x.into.n) / took
+		x.into.p50, x.into.p99 = float64(x.h.ValueAtQuantile(50))/1e3, float64(x.h.ValueAtQuantile(99))/1e3
+	}
+	return all, writes
 }
 
 var (
@@ -137,7 +178,7 @@ var (
 func wrk(ctx context.Context, cpu, connections int, d time.Duration, addr, host, path string) (out seen, err error) {
 	name, err := exec.LookPath("wrk")
 	if err != nil {
-		return out, fmt.Errorf("%w (Debian: apt-get install wrk)", err)
+		return out, err
 	}
 	args := []string{"-t1", "-c", strconv.Itoa(connections), "-d", fmt.Sprintf("%.0fs", max(1, d.Seconds())), "--latency", "-H", "Host: " + host}
 	for k, v := range browser {

@@ -22,7 +22,7 @@ import (
 // process is a server or a load that we started.
 type process struct {
 	cmd   *exec.Cmd
-	said  *bytes.Buffer
+	said  *bytes.Buffer // to be read when it has ended
 	ended chan struct{}
 	err   error
 }
@@ -133,9 +133,12 @@ func (p *process) cpu() time.Duration {
 	return sum
 }
 
-// resident gives the memory of the process in MiB.
-func (p *process) resident() float64 {
-	kib, _, _ := strings.Cut(lineOf("/proc/"+strconv.Itoa(p.cmd.Process.Pid)+"/status", "VmRSS"), " ")
+// resident gives the memory of the process in MiB, peak the most it ever was.
+func (p *process) resident() float64 { return p.status("VmRSS") }
+func (p *process) peak() float64     { return p.status("VmHWM") }
+
+func (p *process) status(name string) float64 {
+	kib, _, _ := strings.Cut(lineOf("/proc/"+strconv.Itoa(p.cmd.Process.Pid)+"/status", name), " ")
 	n, _ := strconv.ParseFloat(kib, 64)
 	return n / 1024
 }
@@ -174,10 +177,24 @@ func (b *bench) serve(ctx context.Context, cpu int, data string, flags ...string
 	if cpu >= 0 {
 		env = append(env, "GOMAXPROCS=1")
 	}
-	if s.process, err = start(ctx, cpu, env, b.program, args...); err != nil {
+	if s.process, err = start(ctx, cpu, env, b.Program, args...); err != nil {
 		return nil, err
 	}
 	return s, s.ready(ctx, s.addr, domain, "/readyz")
+}
+
+// metric reads one of the server's own figures.
+func (s *server) metric(ctx context.Context, name string) (float64, error) {
+	a, err := fetchJSON(ctx, s.ops, domain, "/metrics")
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(a.body)) {
+		if v, ok := strings.CutPrefix(line, name+" "); ok {
+			return strconv.ParseFloat(strings.TrimSpace(v), 64)
+		}
+	}
+	return 0, fmt.Errorf("the server has no metric %s", name)
 }
 
 // ready waits until a server answers 200.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -18,7 +19,7 @@ func (r *Result) table() string {
 	if r.Noisy {
 		noisy = "; NOISY: others had the processors too"
 	}
-	fmt.Fprintf(&s, "%s: %s\n  target: %s; load average %s before, %s after, %.0f s%s\n", r.Name, r.What, r.Target, r.Load[0], r.Load[1], r.Took, noisy)
+	fmt.Fprintf(&s, "%s: %s\n  load average %s before, %s after, %.0f s%s\n", r.Name, r.What, r.Load[0], r.Load[1], r.Took, noisy)
 	t := tabwriter.NewWriter(&s, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "\ta second\tp50 ms\tp99 ms\tratio\tCPU µs\t")
 	for _, x := range r.Rows {
@@ -26,13 +27,57 @@ func (r *Result) table() string {
 		if x.Of != "" {
 			ratio += " of " + x.Of
 		}
-		fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%s\t%s\t  %s\n", x.Label, figure(x.Rate), figure(x.P50), figure(x.P99), ratio, figure(x.CPU), x.Note)
+		fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%s\t%s\t  %s\n", x.Label, figure(x.Rate), figure(x.P50), figure(x.P99), ratio, figure(x.CPU), x.note())
 	}
 	t.Flush()
+	for _, g := range r.Goals {
+		fmt.Fprintf(&s, "  %s: %s: %s, target %s\n", g.word(), g.What, g.seen(), g.target())
+	}
 	for _, n := range r.Notes {
 		fmt.Fprintf(&s, "  %s\n", n)
 	}
 	return s.String()
+}
+
+// note is what is to be said of a row beside its figures.
+func (x Row) note() string {
+	if x.Bad == 0 {
+		return x.Note
+	}
+	return strings.TrimPrefix(fmt.Sprintf("%s; %d errors", x.Note, x.Bad), "; ")
+}
+
+func (g Goal) word() string {
+	if g.Met {
+		return "met"
+	}
+	return "MISSED"
+}
+
+func (g Goal) seen() string { return strings.TrimSpace(number(g.Seen) + " " + g.Unit) }
+
+func (g Goal) target() string {
+	how := "at most "
+	if g.Least {
+		how = "at least "
+	}
+	return strings.TrimSpace(how + number(g.Target) + " " + g.Unit)
+}
+
+// number is a figure, of which zero is one, without decimals that say nothing.
+func number(v float64) string {
+	if v == math.Trunc(v) && v < 1000 {
+		return strconv.Itoa(int(v))
+	}
+	return figure(v)
+}
+
+// whole writes a number of things.
+func whole(n int) string {
+	if n < 1000 {
+		return strconv.Itoa(n)
+	}
+	return figure(float64(n))
 }
 
 // figure writes a number with the digits that mean something.

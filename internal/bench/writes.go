@@ -40,6 +40,7 @@ func (b *bench) orders(ctx context.Context, r *Result) error {
 	err = b.with(ctx, dir, func(p *Platform) error {
 		stalls := make([]stall, b.Shops)
 		begun := time.Now()
+		b.say("making %d shops", b.Shops)
 		if _, err := times(ctx, writers, int64(b.Shops), func(ctx context.Context, _ int, n int64) (err error) {
 			stalls[n], err = openStall(ctx, p.Fleet, fmt.Sprintf("bench-%d", n), 1, plenty)
 			return err
@@ -56,7 +57,8 @@ func (b *bench) orders(ctx context.Context, r *Result) error {
 		shard := p.Fleet.Shard(stalls[0].room.Shard())
 		var many, one, rows []seen
 		var statements float64
-		for range b.Rounds {
+		for round := range b.Rounds {
+			b.say("round %d of %d, 3 × %v", round+1, b.Rounds, b.For)
 			before := shard.Statements()
 			s, err := closed(ctx, writers, b.For, func(ctx context.Context, _ int, n int64) error {
 				return stalls[n%int64(len(stalls))].order(ctx, n)
@@ -84,6 +86,10 @@ func (b *bench) orders(ctx context.Context, r *Result) error {
 			best(many).row(fmt.Sprintf("over %d shops", b.Shops), limit, "engine"),
 			best(one).row("on one shop", limit, "engine"),
 			limit.row(fmt.Sprintf("engine: %d small rows", orderRows), seen{}, ""))
+		r.least("orders a second over shops", best(many).rate, 5000, "")
+		r.least("orders a second on one shop", best(one).rate, 4000, "")
+		r.most("p99 over shops", best(many).p99, 50, "ms")
+		r.most("p99 on one shop", best(one).p99, 50, "ms")
 		r.note("statements an order: %.1f, those of the events' handlers at the same time included; the middle of %d rounds in turns", statements, b.Rounds)
 		return nil
 	})
@@ -125,9 +131,7 @@ func (s seen) row(label string, limit seen, of string) Row {
 	if limit.rate > 0 {
 		r.Ratio, r.Of = s.rate/limit.rate, of
 	}
-	if s.bad > 0 {
-		r.Note = fmt.Sprintf("%d errors", s.bad)
-	}
+	r.Bad = s.bad
 	return r
 }
 
@@ -148,7 +152,8 @@ func (b *bench) hotSKU(ctx context.Context, r *Result) error {
 			return err
 		}
 		var limit, few, many []seen
-		for range b.Rounds {
+		for round := range b.Rounds {
+			b.say("round %d of %d, 3 × %v", round+1, b.Rounds, b.For)
 			for _, x := range []struct {
 				clients int
 				into    *[]seen
@@ -174,6 +179,10 @@ func (b *bench) hotSKU(ctx context.Context, r *Result) error {
 		r.Rows = append(r.Rows,
 			best(few).row("64 clients", best(limit), "engine"), best(many).row("1,000 clients", best(limit), "engine"),
 			best(limit).row("engine: 2 small rows", seen{}, ""))
+		r.least("holds a second, 64 clients", best(few).rate, 20_000, "")
+		r.most("p99, 64 clients", best(few).p99, 50, "ms")
+		r.least("holds a second, 1,000 clients", best(many).rate, 20_000, "")
+		r.most("p99, 1,000 clients", best(many).p99, 50, "ms")
 		var total int64
 		for _, s := range append(few, many...) {
 			total += s.n
@@ -245,6 +254,7 @@ func (b *bench) create(ctx context.Context, r *Result) error {
 			return err
 		}
 		r.Rows = append(r.Rows, s.row("sign-up to live shop", seen{}, ""))
+		r.least("shops a second", s.rate, 1500, "")
 		if r.note("%d shops in the directory", n); n != s.n {
 			return fmt.Errorf("%d sign-ups and %d shops", s.n, n)
 		}

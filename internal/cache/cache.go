@@ -180,7 +180,7 @@ func (c *Cache[V]) Fetch(ctx context.Context, k Key, fill func(context.Context) 
 	if there && old.holds() {
 		if again := old.again.Load(); c.now().UnixMicro() >= again &&
 			old.again.CompareAndSwap(again, c.now().Add(c.o.Retry).UnixMicro()) {
-			_, _, _ = c.join(k, fill) // behind the caller's back
+			_, _, _ = c.join(k, old, fill) // behind the caller's back
 		}
 		c.stats.Hits.Add(1)
 		return old.value, Hit, nil
@@ -198,7 +198,7 @@ func (c *Cache[V]) Fetch(ctx context.Context, k Key, fill func(context.Context) 
 		patience = t.C
 	}
 	for range maxJoins {
-		f, first, err := c.join(k, fill)
+		f, first, err := c.join(k, old, fill)
 		if err != nil {
 			c.stats.Refusals.Add(1)
 			return none, 0, err
@@ -250,8 +250,12 @@ func (c *Cache[V]) highest(s id.Shop) db.Mark {
 	return db.Mark{}
 }
 
-// join gives the fill of a key that is under way, or begins one.
-func (c *Cache[V]) join(k Key, fill func(context.Context) (Filled[V], error)) (f *flight[V], first bool, err error) {
+// landed is closed: what is asked for is there.
+var landed = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
+
+// join gives the fill of a key that is under way, or one that has ended since
+// the caller found no more than old, or begins one.
+func (c *Cache[V]) join(k Key, old *entry[V], fill func(context.Context) (Filled[V], error)) (f *flight[V], first bool, err error) {
 	p := &c.flights[c.part(k)]
 	p.Lock()
 	defer p.Unlock()
@@ -261,6 +265,9 @@ func (c *Cache[V]) join(k Key, fill func(context.Context) (Filled[V], error)) (f
 			return nil, false, fault.Busy(time.Second, "Too many people wait for this page. Try again in a moment.")
 		}
 		return f, false, nil
+	}
+	if e, ok := c.entries.GetIfPresent(k); ok && e != old && e.holds() {
+		return &flight[V]{done: landed, waiters: 1, entry: e}, false, nil
 	}
 	f = &flight[V]{done: make(chan struct{}), waiters: 1}
 	if p.under == nil {

@@ -283,6 +283,37 @@ func SaveCollection(ctx context.Context, tx *db.Tx, c *Collection, members []id.
 	return event.Emit(ctx, tx, CollectionSaved{c.ID, c.Handle})
 }
 
+// AddCollection writes a new collection that holds these products, in order:
+// SaveCollection for a shop which is filled by nobody else, where the handle
+// is known to be free, position to be the number of collections before it, and
+// the products to be all that its rule names, if it has one.
+func AddCollection(ctx context.Context, tx *db.Tx, c *Collection, position int, members []id.Product) error {
+	rule := ""
+	if c.Rule != nil {
+		b, err := json.Marshal(c.Rule)
+		if err != nil {
+			return err
+		}
+		rule = string(b)
+	}
+	c.ID, c.UpdatedAt = id.Collection(db.NewID[struct{}](tx)), tx.Now()
+	if c.Sort == "" {
+		c.Sort = ByHand
+	}
+	if _, err := tx.Exec(ctx, insertCollection, c.ID, c.Handle, c.Title, c.Description, c.Sort, rule, c.Image, position, tx.Now()); err != nil {
+		return err
+	}
+	for i, p := range members {
+		if c.Rule != nil {
+			i = 0 // as refill has it
+		}
+		if _, err := tx.Exec(ctx, enter, c.ID, p, i); err != nil {
+			return err
+		}
+	}
+	return event.Emit(ctx, tx, CollectionSaved{c.ID, c.Handle})
+}
+
 func writeCollection(ctx context.Context, tx *db.Tx, c *Collection, rule string) error {
 	c.UpdatedAt = tx.Now()
 	taken := func() error {
@@ -313,7 +344,7 @@ func writeCollection(ctx context.Context, tx *db.Tx, c *Collection, rule string)
 		} else if err := taken(); err != nil {
 			return err
 		}
-		c.ID = id.Collection(id.New[struct{}]())
+		c.ID = id.Collection(db.NewID[struct{}](tx))
 		_, err = tx.Exec(ctx, insertCollection, c.ID, c.Handle, c.Title, c.Description, c.Sort, rule, c.Image, n, tx.Now())
 		return err
 	}

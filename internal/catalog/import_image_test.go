@@ -227,12 +227,13 @@ func TestImagesAreTriedAgain(t *testing.T) {
 		})
 		h.answer(never, func() error { return errNow })
 		h.answer(gone, func() error { return fault.Invalid("", "This is no picture.") })
-		// Pausing moves the clock on: what is to be tried later is due at once.
-		c := &clock{now: time.Now().Add(time.Hour)}
+		// Pausing moves the clock on, which runs besides: what is to be tried later
+		// is due at once, and a desk that found nothing looks again.
+		c, begun := &clock{now: time.Now().Add(time.Hour)}, time.Now()
 		var mu sync.Mutex
 		var pauses []int
 		m := importer(t, f, hosted(h), func(i *catalog.ImporterConfig) {
-			i.Now = c.Now
+			i.Now = func() time.Time { return c.Now().Add(time.Since(begun)) }
 			i.ImagePause = func(attempt int) time.Duration {
 				mu.Lock()
 				defer mu.Unlock()

@@ -76,60 +76,82 @@ type CollectionPage struct {
 // AllProducts is the handle of the collection that holds every product.
 const AllProducts = "all"
 
+// The statements of a collection's page. Of the products only what decides
+// whether and where they are shown is looked at; the rest is read for those
+// that are shown. What there is to choose from is counted by lists of options,
+// of which there are few.
 var (
-	pageByHand    = db.Q(listHead + `x.place, x.created_at DESC, x.id` + listTail)
-	pageNewest    = db.Q(listHead + `x.created_at DESC, x.id` + listTail)
-	pagePriceUp   = db.Q(listHead + `x.price, x.id` + listTail)
-	pagePriceDown = db.Q(listHead + `x.price DESC, x.id` + listTail)
-	pageByTitle   = db.Q(listHead + `x.sort, x.id` + listTail)
-	pageOwnOrder  = db.Q(listHead + `CASE WHEN x.own = 'price-asc' THEN x.price WHEN x.own = 'price-desc' THEN -x.price WHEN x.own = 'manual' THEN x.place ELSE 0 END,
-			CASE WHEN x.own = 'title' THEN x.sort END, x.created_at DESC, x.id` + listTail)
+	allNewest    = db.Q(listAll + `x.created_at DESC, x.id` + listPick + `x.created_at DESC, x.id` + listCards + menuRows)
+	allPriceUp   = db.Q(listAll + `x.price, x.id` + listPick + `x.price, x.id` + listCards + menuRows)
+	allPriceDown = db.Q(listAll + `x.price DESC, x.id` + listPick + `x.price DESC, x.id` + listCards + menuRows)
+	allByTitle   = db.Q(listAll + `x.sort, x.id` + listPick + `x.sort, x.id` + listCards + menuRows)
+
+	pageByHand    = db.Q(listOne + `x.place, x.created_at DESC, x.id` + listPick + `x.place, x.created_at DESC, x.id` + listCards + menuRows)
+	pageNewest    = db.Q(listOne + `x.created_at DESC, x.id` + listPick + `x.created_at DESC, x.id` + listCards + menuRows)
+	pagePriceUp   = db.Q(listOne + `x.price, x.id` + listPick + `x.price, x.id` + listCards + menuRows)
+	pagePriceDown = db.Q(listOne + `x.price DESC, x.id` + listPick + `x.price DESC, x.id` + listCards + menuRows)
+	pageByTitle   = db.Q(listOne + `x.sort, x.id` + listPick + `x.sort, x.id` + listCards + menuRows)
+	pageOwnOrder  = db.Q(listOne + ownSort + listPick + ownSort + listCards + menuRows)
 )
 
-var collectionPages = map[Sort]*db.SQL{
-	ByHand:    pageByHand,
-	Newest:    pageNewest,
-	PriceUp:   pagePriceUp,
-	PriceDown: pagePriceDown,
-	ByTitle:   pageByTitle,
-	ownOrder:  pageOwnOrder,
-}
+var (
+	// The shop's every product has no order by hand.
+	allPages = map[Sort]*db.SQL{ByHand: allNewest, Newest: allNewest, PriceUp: allPriceUp, PriceDown: allPriceDown, ByTitle: allByTitle, ownOrder: allNewest}
 
-// In listHead and listTail, between which stands the order, x is the collection's active products, f those that pass
-// the filter with their place n.
-const listHead = `
+	collectionPages = map[Sort]*db.SQL{
+		ByHand: pageByHand, Newest: pageNewest, PriceUp: pagePriceUp, PriceDown: pagePriceDown, ByTitle: pageByTitle, ownOrder: pageOwnOrder,
+	}
+)
+
+const (
+	passes = `(NOT CAST($3 AS BOOLEAN) OR EXISTS (SELECT 1 FROM stock_product s WHERE s.shop = $1 AND s.product = q.id AND s.sellable))
+		AND q.price_max >= CAST($4 AS BIGINT) AND (CAST($5 AS BIGINT) = 0 OR q.price <= CAST($5 AS BIGINT))
+		AND (CAST($6 AS TEXT) = '' OR q.choices IN (SELECT o.id FROM product_choices o WHERE o.shop = $1
+			AND (o.pairs LIKE CAST($6 AS TEXT) ESCAPE '\' OR o.pairs LIKE CAST($7 AS TEXT) ESCAPE '\' OR o.pairs LIKE CAST($8 AS TEXT) ESCAPE '\' OR o.pairs LIKE CAST($9 AS TEXT) ESCAPE '\')))
+		AND (CAST($10 AS TEXT) = '' OR q.choices IN (SELECT o.id FROM product_choices o WHERE o.shop = $1
+			AND (o.pairs LIKE CAST($10 AS TEXT) ESCAPE '\' OR o.pairs LIKE CAST($11 AS TEXT) ESCAPE '\' OR o.pairs LIKE CAST($12 AS TEXT) ESCAPE '\' OR o.pairs LIKE CAST($13 AS TEXT) ESCAPE '\')))
+		AND (CAST($14 AS TEXT) = '' OR q.choices IN (SELECT o.id FROM product_choices o WHERE o.shop = $1
+			AND (o.pairs LIKE CAST($14 AS TEXT) ESCAPE '\' OR o.pairs LIKE CAST($15 AS TEXT) ESCAPE '\' OR o.pairs LIKE CAST($16 AS TEXT) ESCAPE '\' OR o.pairs LIKE CAST($17 AS TEXT) ESCAPE '\')))`
+
+	// a are the active products, of the shop or of the collection c, each with
+	// whether it passes; g are their lists of options with how many have them; x
+	// are those that are shown. Between the parts stands the order of x. Going
+	// through a shop's products twice is quicker than copying them; finding a
+	// collection's is not.
+	listAll = `
+	WITH c AS (SELECT k.id, k.handle, k.title, k.description, k.sort FROM collection k WHERE k.shop = $1 AND k.handle = $2 AND k.handle <> 'all'),
+	a AS (
+		SELECT q.id, q.price, q.price_max, q.created_at, q.sort, 0 AS place, 'newest' AS own, ` + passes + ` AS passes
+		FROM product q WHERE q.shop = $1 AND q.status = 'active'),
+	g AS (SELECT q.choices, COUNT(*) AS products FROM product q WHERE q.shop = $1 AND q.status = 'active' GROUP BY q.choices),` + listShown
+	listOne = `
 	WITH c AS (SELECT k.id, k.handle, k.title, k.description, k.sort FROM collection k WHERE k.shop = $1 AND k.handle = $2),
-	x AS (
-		SELECT q.id, q.variant, q.variants, q.handle, q.title, q.vendor, q.price, q.price_max, q.compare_at, q.image, q.width, q.height, q.alt,
-			q.placeholder, q.created_at, q.sort, m.position AS place, c.sort AS own, CASE WHEN sp.sellable THEN 1 ELSE 0 END AS sellable
-		FROM c JOIN collection_product m ON m.shop = $1 AND m.collection = c.id
-		JOIN product q ON q.shop = $1 AND q.id = m.product AND q.status = 'active'
-		LEFT JOIN stock_product sp ON sp.shop = $1 AND sp.product = q.id
-		UNION ALL
-		SELECT q.id, q.variant, q.variants, q.handle, q.title, q.vendor, q.price, q.price_max, q.compare_at, q.image, q.width, q.height, q.alt,
-			q.placeholder, q.created_at, q.sort, 0, 'newest', CASE WHEN sp.sellable THEN 1 ELSE 0 END
-		FROM product q LEFT JOIN stock_product sp ON sp.shop = $1 AND sp.product = q.id
-		WHERE q.shop = $1 AND q.status = 'active' AND CAST($2 AS TEXT) = 'all'),
-	f AS (
-		SELECT x.id, x.variant, x.variants, x.handle, x.title, x.vendor, x.price, x.price_max, x.compare_at, x.image, x.width, x.height, x.alt,
-			x.placeholder, x.sellable, '' AS section, ROW_NUMBER() OVER (ORDER BY `
-
-const listTail = `) AS n
-		FROM x
-		WHERE (NOT CAST($3 AS BOOLEAN) OR x.sellable = 1) AND x.price_max >= CAST($4 AS BIGINT) AND (CAST($5 AS BIGINT) = 0 OR x.price <= CAST($5 AS BIGINT))
-			AND (CAST($6 AS TEXT) = '' OR EXISTS (SELECT 1 FROM product_option o WHERE o.shop = $1 AND o.product = x.id AND o.pair IN ($6, $7, $8, $9)))
-			AND (CAST($10 AS TEXT) = '' OR EXISTS (SELECT 1 FROM product_option o WHERE o.shop = $1 AND o.product = x.id AND o.pair IN ($10, $11, $12, $13)))
-			AND (CAST($14 AS TEXT) = '' OR EXISTS (SELECT 1 FROM product_option o WHERE o.shop = $1 AND o.product = x.id AND o.pair IN ($14, $15, $16, $17))))
+	a AS MATERIALIZED (
+		SELECT q.id, q.price, q.price_max, q.created_at, q.sort, m.position AS place, c.sort AS own, q.choices, ` + passes + ` AS passes
+		FROM c CROSS JOIN collection_product m CROSS JOIN product q
+		WHERE m.shop = $1 AND m.collection = c.id AND q.shop = $1 AND q.id = m.product AND q.status = 'active'),
+	g AS (SELECT a.choices, COUNT(*) AS products FROM a GROUP BY a.choices),` + listShown
+	listShown = `
+	x AS (SELECT x.id, x.price, x.created_at, x.sort, x.place, x.own FROM a x WHERE x.passes ORDER BY `
+	listPick = ` LIMIT CAST($19 AS BIGINT) OFFSET CAST($18 AS BIGINT))
 	SELECT 0 AS tag, 0 AS n, c.id AS key, 0 AS i1, 0 AS i2, 0 AS i3, 0 AS i4, 0 AS i5, c.handle AS t1, c.title AS t2, c.description AS t3, c.sort AS t4,
 		'' AS t5, '' AS t6, '' AS t7, c.id AS other FROM c
 	UNION ALL
-	SELECT 5, 0, ` + noKey + `, (SELECT COUNT(*) FROM f), COUNT(*), COALESCE(MIN(x.price), 0), COALESCE(MAX(x.price_max), 0), 0,
-		'', '', '', '', '', '', '', ` + noKey + ` FROM x
-	UNION ALL` + cardsFrom + ` FROM f q WHERE q.n > CAST($18 AS BIGINT) AND q.n <= CAST($18 AS BIGINT) + CAST($19 AS BIGINT)
+	SELECT 5, 0, ` + noKey + `, COUNT(*) FILTER (WHERE a.passes), COUNT(*), COALESCE(MIN(a.price), 0), COALESCE(MAX(a.price_max), 0), 0,
+		'', '', '', '', '', '', '', ` + noKey + ` FROM a
 	UNION ALL
-	SELECT 6, MIN(o.position) * 10000 + MIN(o.place), ` + noKey + `, COUNT(*), 0, 0, 0, 0, MIN(o.name), MIN(o.value), o.pair, '', '', '', '', ` + noKey + `
-	FROM x JOIN product_option o ON o.shop = $1 AND o.product = x.id GROUP BY o.pair
-	UNION ALL` + menuRows
+	SELECT 6, 0, ` + noKey + `, g.products, 0, 0, 0, 0, o.options, '', '', '', '', '', '', ` + noKey + `
+	FROM g CROSS JOIN product_choices o WHERE o.shop = $1 AND o.id = g.choices
+	UNION ALL` + cardsFrom + ` FROM (SELECT '' AS section, ROW_NUMBER() OVER (ORDER BY `
+	listCards = `) AS n, ` + cardColumns + `
+		FROM x CROSS JOIN product q LEFT JOIN stock_product sp ON sp.shop = $1 AND sp.product = q.id
+		WHERE q.shop = $1 AND q.id = x.id) q
+	UNION ALL`
+
+	// ownSort is the order that the collection says.
+	ownSort = `CASE WHEN x.own = 'price-asc' THEN x.price WHEN x.own = 'price-desc' THEN -x.price WHEN x.own = 'manual' THEN x.place ELSE 0 END,
+		CASE WHEN x.own = 'title' THEN x.sort END, x.created_at DESC, x.id`
+)
 
 // ReadCollectionPage gives one page of a collection, with one statement. The
 // handle "all" is every active product.
@@ -152,7 +174,11 @@ func ReadCollectionPage(ctx context.Context, r db.Reader, handle string, f Filte
 	if sort == "" {
 		sort = ownOrder
 	}
-	q := collectionPages[sort]
+	pages := collectionPages
+	if handle == AllProducts {
+		pages = allPages
+	}
+	q := pages[sort]
 	if q == nil {
 		return p, fault.Invalid("/sort", "We cannot sort by %q.", sort)
 	}
@@ -189,7 +215,7 @@ func optionArgs(choices []Choice) []any {
 			g, names = len(names), append(names, name)
 		}
 		if used[g] < 4 {
-			args[g*4+used[g]] = pair(c.Name, c.Value)
+			args[g*4+used[g]] = likePair(c.Name, c.Value)
 			used[g]++
 		}
 	}
@@ -206,6 +232,7 @@ func (p *CollectionPage) fill(all []tagged) error {
 	if found {
 		p.Title = "All products"
 	}
+	var f facets
 	for _, row := range all {
 		switch row.tag {
 		case rowSubject:
@@ -220,15 +247,9 @@ func (p *CollectionPage) fill(all []tagged) error {
 		case rowCount:
 			p.Total, p.All, p.Min, p.Max = row.i1, row.i2, row.i3, row.i4
 		case rowFacet:
-			i := len(p.Facets) - 1
-			for i >= 0 && !strings.EqualFold(p.Facets[i].Name, row.t1) {
-				i--
+			if err := f.add(row.t1, row.i1); err != nil {
+				return err
 			}
-			if i < 0 {
-				p.Facets = append(p.Facets, Facet{Name: row.t1})
-				i = len(p.Facets) - 1
-			}
-			p.Facets[i].Values = append(p.Facets[i].Values, FacetValue{row.t2, row.i1})
 		case rowMenu:
 			p.Menu = append(p.Menu, row.tile())
 		}
@@ -236,5 +257,6 @@ func (p *CollectionPage) fill(all []tagged) error {
 	if !found {
 		return fault.NotFound("There is no such collection.")
 	}
+	p.Facets = f.list()
 	return nil
 }

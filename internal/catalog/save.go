@@ -130,8 +130,12 @@ func write(ctx context.Context, tx *db.Tx, p *Product, old *Product) error {
 			}
 		}
 	}
+	list, err := choicesOf(p.Options)
+	if err != nil {
+		return err
+	}
 	fields := []any{p.ID, p.Handle, p.Title, sortKey(p.Title), p.Status, p.Vendor, p.Type, low.Price, high.Price, low.CompareAt,
-		len(p.Variants), p.Variants[0].ID, cover.Hash, cover.Width, cover.Height, cover.Alt, cover.Placeholder, foundBy(p)}
+		len(p.Variants), p.Variants[0].ID, cover.Hash, cover.Width, cover.Height, cover.Alt, cover.Placeholder, foundBy(p), list.id}
 	if old == nil {
 		if _, err := tx.Exec(ctx, insertProduct, append(fields, p.CreatedAt, p.UpdatedAt)...); err != nil {
 			return err
@@ -144,6 +148,13 @@ func write(ctx context.Context, tx *db.Tx, p *Product, old *Product) error {
 		return err
 	}
 	if _, err := tx.Exec(ctx, putBody, p.ID, p.DescriptionHTML, string(data)); err != nil {
+		return err
+	}
+	var had []Option
+	if old != nil {
+		had = old.Options
+	}
+	if err := swapChoices(ctx, tx, had, list); err != nil {
 		return err
 	}
 	if err := writeChildren(ctx, tx, p, old); err != nil {
@@ -160,18 +171,11 @@ func write(ctx context.Context, tx *db.Tx, p *Product, old *Product) error {
 	return event.Emit(ctx, tx, saved)
 }
 
-// writeChildren writes options, images and tags, where they differ.
+// writeChildren writes images and tags, where they differ.
 func writeChildren(ctx context.Context, tx *db.Tx, p, old *Product) error {
 	if old != nil {
-		for _, q := range []*db.SQL{dropOptions, dropImages, dropTags} {
+		for _, q := range []*db.SQL{dropImages, dropTags} {
 			if _, err := tx.Exec(ctx, q, p.ID); err != nil {
-				return err
-			}
-		}
-	}
-	for i, o := range p.Options {
-		for j, v := range o.Values {
-			if _, err := tx.Exec(ctx, putOption, p.ID, pair(o.Name, v), i, o.Name, v, j); err != nil {
 				return err
 			}
 		}
@@ -188,9 +192,6 @@ func writeChildren(ctx context.Context, tx *db.Tx, p, old *Product) error {
 	}
 	return nil
 }
-
-// pair is an option's name and value as a key, whatever their case.
-func pair(name, value string) string { return strings.ToLower(name) + "\x1f" + strings.ToLower(value) }
 
 func writeVariants(ctx context.Context, tx *db.Tx, p, old *Product) error {
 	var levels []stock.Setting
@@ -336,10 +337,13 @@ func Delete(ctx context.Context, tx *db.Tx, product id.Product) error {
 	if err := stock.Forget(ctx, tx, variants); err != nil {
 		return err
 	}
-	for _, q := range []*db.SQL{dropVariants, dropOptions, dropImages, dropTags, dropBody, leaveAll, dropProduct} {
+	for _, q := range []*db.SQL{dropVariants, dropImages, dropTags, dropBody, leaveAll, dropProduct} {
 		if _, err := tx.Exec(ctx, q, product); err != nil {
 			return err
 		}
+	}
+	if err := swapChoices(ctx, tx, p.Options, choices{}); err != nil {
+		return err
 	}
 	return event.Emit(ctx, tx, ProductDeleted{Product: p.ID, Handle: p.Handle})
 }

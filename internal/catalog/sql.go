@@ -6,12 +6,12 @@ import "haat/internal/db"
 var (
 	insertProduct = db.Q(`
 		INSERT INTO product (shop, id, handle, title, sort, status, vendor, kind, price, price_max, compare_at, variants, variant,
-			image, width, height, alt, placeholder, found_by, created_at, updated_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)`)
+			image, width, height, alt, placeholder, found_by, choices, created_at, updated_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)`)
 	updateProduct = db.Q(`
 		UPDATE product SET handle = $3, title = $4, sort = $5, status = $6, vendor = $7, kind = $8, price = $9, price_max = $10,
 			compare_at = $11, variants = $12, variant = $13, image = $14, width = $15, height = $16, alt = $17, placeholder = $18,
-			found_by = $19, updated_at = $20
+			found_by = $19, choices = $20, updated_at = $21
 		WHERE shop = $1 AND id = $2`)
 	putBody = db.Q(`
 		INSERT INTO product_body (shop, product, description, data) VALUES ($1, $2, $3, $4)
@@ -26,17 +26,13 @@ var (
 			taxable = excluded.taxable, shipped = excluded.shipped, image = excluded.image, image_source = excluded.image_source,
 			extra = excluded.extra`)
 	dropVariant = db.Q(`DELETE FROM product_variant WHERE shop = $1 AND id = $2`)
-	putOption   = db.Q(`
-		INSERT INTO product_option (shop, product, pair, position, name, value, place) VALUES ($1, $2, $3, $4, $5, $6, $7)
-		ON CONFLICT (shop, product, pair) DO NOTHING`)
-	putImage = db.Q(`
+	putImage    = db.Q(`
 		INSERT INTO product_image (shop, product, position, hash, alt, width, height, placeholder, source)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`)
 	putTag = db.Q(`
 		INSERT INTO product_tag (shop, folded, product, tag) VALUES ($1, $2, $3, $4)
 		ON CONFLICT (shop, folded, product) DO NOTHING`)
 
-	dropOptions  = db.Q(`DELETE FROM product_option WHERE shop = $1 AND product = $2`)
 	dropImages   = db.Q(`DELETE FROM product_image WHERE shop = $1 AND product = $2`)
 	dropTags     = db.Q(`DELETE FROM product_tag WHERE shop = $1 AND product = $2`)
 	dropVariants = db.Q(`DELETE FROM product_variant WHERE shop = $1 AND product = $2`)

@@ -20,7 +20,7 @@ var fatRows = Q(`SELECT k FROM fat_row WHERE shop = $1 ORDER BY k`)
 // room, without anything being opened again.
 func TestAFullDisk(t *testing.T) {
 	ctx := t.Context()
-	disk := dbtest.SmallDisk(t, "24m")
+	disk := dbtest.SmallDisk(t, "96m") // room for all that the log may hold: it is emptied at 64 MB
 	fat := Schema("fat", rowFiles(`CREATE TABLE fat_row (shop BIGINT NOT NULL, k BIGINT NOT NULL, text TEXT NOT NULL, PRIMARY KEY (shop, k));`))
 	path := filepath.Join(disk.Dir, "s.db")
 	s, err := OpenSQLite(ctx, path, SQLiteOptions{Readers: 2}, []*SchemaSet{fat})

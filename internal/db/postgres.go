@@ -103,8 +103,7 @@ func (e *postgres) tickAndCommit(ctx context.Context, conn *pgx.Conn, t *tick) e
 		t.shop, t.epoch, t.at, ids, topics, keys, tags, payloads)
 	b.Queue(`COMMIT`)
 	res := conn.SendBatch(ctx, &b)
-	var seq int64
-	if err := res.QueryRow().Scan(&t.n, &seq, &t.term); err != nil {
+	if err := res.QueryRow().Scan(&t.n, &t.seq, &t.term); err != nil {
 		return errors.Join(pgError(err), ignoreFailedBatch(res.Close()))
 	}
 	tag, err := res.Exec()

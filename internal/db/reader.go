@@ -122,6 +122,9 @@ type Tx struct {
 	ids   *id.Source // nil: ids are made as ever
 	out   []Outgoing
 	after []func()
+	seq   int64 // of the shop's newest event, once committed
+	doc   []byte
+	known bool // doc has been read or written
 }
 
 func (t *Tx) Shop() id.Shop  { return t.shop }
@@ -150,6 +153,12 @@ func exec(ctx context.Context, s session, q *stmt, args []any) (int64, error) {
 // Append puts an event into the outbox, in this transaction. Use event.Emit.
 func (t *Tx) Append(o Outgoing) { t.out = append(t.out, o) }
 
+// Events gives what the transaction put into the outbox and, once it has been
+// committed, the number of the first of them; the others follow it.
+func (t *Tx) Events() (events []Outgoing, first int64) {
+	return t.out, t.seq - int64(len(t.out)) + 1
+}
+
 // After has fn run once the transaction has been committed, by the goroutine
 // that called Change. It does not run when the transaction fails.
 func (t *Tx) After(fn func()) { t.after = append(t.after, fn) }
@@ -159,9 +168,16 @@ var (
 	writeDoc = Q(`INSERT INTO shop_doc (shop, doc) VALUES ($1, $2) ON CONFLICT (shop) DO UPDATE SET doc = excluded.doc`)
 )
 
-// Doc reads the shop's settings document; nil if none was written.
+// Doc reads the shop's settings document, once; nil if none was written. It is
+// not to be changed.
 func (t *Tx) Doc(ctx context.Context) ([]byte, error) {
+	if t.known {
+		return t.doc, nil
+	}
 	doc, _, err := One(ctx, t, readDoc, func(b *[]byte) []any { return []any{b} })
+	if err == nil {
+		t.doc, t.known = doc, true
+	}
 	return doc, err
 }
 
@@ -169,6 +185,7 @@ func (t *Tx) Doc(ctx context.Context) ([]byte, error) {
 // with its mark. Keep it small: it is read for every page.
 func (t *Tx) SetDoc(ctx context.Context, doc []byte) error {
 	_, err := t.Exec(ctx, writeDoc, doc)
+	t.doc, t.known = doc, err == nil
 	return err
 }
 

@@ -57,7 +57,7 @@ type work struct {
 type tick struct {
 	shop, epoch, at int64
 	out             []Outgoing
-	n, term         int64
+	n, seq, term    int64
 }
 
 // Shard is a database that holds shops.
@@ -190,6 +190,7 @@ func (s *Shard) change(ctx context.Context, shop id.Shop, epoch int64, fn func(*
 	if err := s.e.write(ctx, w); err != nil {
 		return Mark{}, err
 	}
+	tx.seq = w.tick.seq
 	for _, fn := range tx.after {
 		fn()
 	}

@@ -136,12 +136,12 @@ func (e *sqlite) read(ctx context.Context, fn func(session) error) error {
 	defer func() { e.readers <- c }()
 	old := c.c.SetInterrupt(ctx)
 	defer c.c.SetInterrupt(old)
-	if err := c.c.Exec("BEGIN"); err != nil {
+	if err := c.control(&beginRead); err != nil {
 		return e.explain(sqliteError(err))
 	}
 	err := safely(func() error { return fn(c) })
 	c.c.SetInterrupt(context.Background()) // else a cancelled ROLLBACK would leave the snapshot open
-	if end := c.c.Exec("ROLLBACK"); end != nil && err == nil {
+	if end := c.control(&rollbackAll); end != nil && err == nil {
 		err = sqliteError(end)
 	}
 	return err
@@ -153,7 +153,11 @@ func (e *sqlite) migrate(ctx context.Context, fn func(session, func(string) erro
 		if err := c.c.Exec("BEGIN IMMEDIATE"); err != nil {
 			return sqliteError(err)
 		}
-		if err := safely(func() error { return fn(c, c.c.Exec) }); err != nil {
+		err := safely(func() error { return fn(c, c.c.Exec) })
+		if err == nil {
+			err = tellPlanner(c.c)
+		}
+		if err != nil {
 			return errors.Join(err, c.c.Exec("ROLLBACK"))
 		}
 		return sqliteError(c.c.Exec("COMMIT"))
@@ -240,6 +244,29 @@ func (c *sqliteConn) prepare(q *stmt, args []any) (*sqlite3.Stmt, error) {
 		}
 	}
 	return s, nil
+}
+
+// Transaction control, prepared: to parse it anew took a twelfth of an order.
+var (
+	beginRead   = newStmt("BEGIN")
+	beginWrite  = newStmt("BEGIN IMMEDIATE")
+	commitWrite = newStmt("COMMIT")
+	rollbackAll = newStmt("ROLLBACK")
+	savepoint   = newStmt("SAVEPOINT change")
+	rollbackTo  = newStmt("ROLLBACK TO change")
+	release     = newStmt("RELEASE change")
+)
+
+// control runs a statement that begins or ends a transaction. Its error is the
+// engine's own.
+func (c *sqliteConn) control(q *stmt) error {
+	s, err := c.prepare(q, nil)
+	if err != nil {
+		return err
+	}
+	for s.Step() {
+	}
+	return s.Reset()
 }
 
 func (c *sqliteConn) query(ctx context.Context, q *stmt, args []any, row func(func(...any) error) error) error {

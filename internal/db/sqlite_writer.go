@@ -102,7 +102,7 @@ func (e *sqlite) writer() {
 // runBatch answers every job that it takes. It returns how many
 // were in its transaction.
 func (e *sqlite) runBatch(first *job) int {
-	if err := e.w.c.Exec("BEGIN IMMEDIATE"); err != nil {
+	if err := e.w.control(&beginWrite); err != nil {
 		err = e.explain(sqliteError(err))
 		e.reject(first, err)
 		return 1
@@ -130,10 +130,10 @@ func (e *sqlite) runBatch(first *job) int {
 			j.done <- err
 		}
 	}
-	if err := e.w.c.Exec("COMMIT"); err != nil {
+	if err := e.w.control(&commitWrite); err != nil {
 		err = e.explain(sqliteError(err))
 		if !e.w.c.GetAutocommit() {
-			err = errors.Join(err, e.w.c.Exec("ROLLBACK"))
+			err = errors.Join(err, e.w.control(&rollbackAll))
 		}
 		for _, j := range members {
 			j.done <- err
@@ -169,16 +169,16 @@ func (e *sqlite) next(n int) *job {
 // rerun runs each job in a transaction of its own.
 func (e *sqlite) rerun(members []*job) {
 	for _, j := range members {
-		if err := e.w.c.Exec("BEGIN IMMEDIATE"); err != nil {
+		if err := e.w.control(&beginWrite); err != nil {
 			j.done <- e.explain(sqliteError(err))
 			continue
 		}
 		err := e.explain(e.runOne(j))
 		if err == nil {
-			err = e.explain(sqliteError(e.w.c.Exec("COMMIT")))
+			err = e.explain(sqliteError(e.w.control(&commitWrite)))
 		}
 		if !e.w.c.GetAutocommit() {
-			err = errors.Join(err, e.w.c.Exec("ROLLBACK"))
+			err = errors.Join(err, e.w.control(&rollbackAll))
 		}
 		j.done <- err
 	}
@@ -193,7 +193,7 @@ func (e *sqlite) reject(j *job, err error) {
 // runOne runs a change and its tick in a savepoint.
 func (e *sqlite) runOne(j *job) error {
 	c := e.w
-	if err := c.c.Exec("SAVEPOINT change"); err != nil {
+	if err := c.control(&savepoint); err != nil {
 		return sqliteError(err)
 	}
 	err := safely(func() error { return j.w.run(c) })
@@ -207,9 +207,9 @@ func (e *sqlite) runOne(j *job) error {
 		return err
 	}
 	if err != nil {
-		err = errors.Join(err, c.c.Exec("ROLLBACK TO change"))
+		err = errors.Join(err, c.control(&rollbackTo))
 	}
-	if end := c.c.Exec("RELEASE change"); end != nil {
+	if end := c.control(&release); end != nil {
 		err = errors.Join(err, sqliteError(end))
 	}
 	return err
@@ -228,11 +228,10 @@ var (
 // runTick ticks the clock, which is also the fence, and writes the events.
 func (c *sqliteConn) runTick(t *tick) error {
 	ctx := context.Background() // the writer's statements never see a caller's context
-	var seq int64
 	found := false
 	err := c.query(ctx, &tickClock, []any{t.shop, t.epoch, int64(len(t.out))}, func(scan func(...any) error) error {
 		found = true
-		return scan(&t.n, &seq, &t.term)
+		return scan(&t.n, &t.seq, &t.term)
 	})
 	if err != nil {
 		return fmt.Errorf("tick: %w", err)
@@ -240,7 +239,7 @@ func (c *sqliteConn) runTick(t *tick) error {
 	if !found {
 		return ErrMoved
 	}
-	first := seq - int64(len(t.out)) + 1
+	first := t.seq - int64(len(t.out)) + 1
 	for i, o := range t.out {
 		_, err := c.exec(ctx, &putEvent, []any{t.shop, first + int64(i), int64(i), o.ID[:], t.at, o.Topic, o.Key, o.Tags, o.Payload})
 		if err != nil {

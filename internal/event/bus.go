@@ -3,7 +3,8 @@ package event
 import (
 	"context"
 	"log/slog"
-	"math/rand/v2"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,13 +19,18 @@ type Bus struct {
 	fleet *fleet.Fleet
 	log   *slog.Logger
 	subs  []*subscriber
+	lanes []*lane // made by Start
+	all   string  // the cursor that tells how far all subscribers have come
 
-	mu    sync.Mutex
-	units map[unitKey]*unit
-	ready chan *unit // tx subscribers' units
-	slow  chan *unit // flow subscribers' units: they may take seconds
-	busy  int        // units queued, running or waiting to try again
-	idle  *sync.Cond
+	mu       sync.Mutex
+	outlets  map[id.Shop]*outlet
+	recent   int        // events kept in memory, by all outlets
+	ready    chan *unit // of lanes that write
+	slow     chan *unit // of lanes that may call out: they may take seconds
+	busy     int        // units queued, running or waiting to try again
+	idle     *sync.Cond
+	searched map[string]bool  // shards that were searched for what was left
+	suspects map[id.Shop]bool // whose events were there before we were
 
 	followers map[id.Shop]map[chan struct{}]bool
 
@@ -47,51 +53,38 @@ type subscriber struct {
 
 type handler struct {
 	tx   func(context.Context, *db.Tx, record) error
-	flow func(context.Context, *fleet.Room, record) error
+	flow func(context.Context, *fleet.Room, record) (Then, error)
 }
 
-type unitKey struct {
-	shop id.Shop
-	sub  *subscriber
-}
-
-// unit is one subscriber's progress with one shop. At most one goroutine works
-// on it at a time.
-type unit struct {
-	unitKey
-	work sync.Mutex // held while delivering or replaying
-
-	// Guarded by Bus.mu:
-	queued bool // in a channel, running, or waiting to try again
-	again  bool // news came while it ran
-	pins   int  // replays and drops under way
-
-	// Guarded by work:
-	at      int64 // handled or skipped up to here; ahead of the stored cursor by what was skipped
-	stored  int64 // the cursor in the shard
-	known   bool  // at and stored have been read
-	trusted bool  // has delivered since the program started
-	parked  bool  // some key may be parked; only a delivery parks, so false is sure
-	fails   int   // in a row, for the pause
-	waiting string
+// lane is what is delivered together: all the subscribers that only write, or
+// one that may call out.
+type lane struct {
+	name string // the cursor of the whole lane
+	subs []*subscriber
+	flow bool
 }
 
 const (
 	txWorkers   = 4
 	flowWorkers = 8
-	maxUnits    = 200_000 // beyond, news waits for the next discovery
+	maxOutlets  = 50_000 // beyond, news waits for the next discovery
+	maxRecent   = 20_000 // events kept in memory until they are delivered
+	keepRecent  = 128    // of them of one shop
 )
 
 // NewBus makes a bus over the fleet's shards.
 func NewBus(f *fleet.Fleet, log *slog.Logger) *Bus {
-	b := &Bus{fleet: f, log: log, units: map[unitKey]*unit{}, followers: map[id.Shop]map[chan struct{}]bool{}, ready: make(chan *unit, maxUnits), slow: make(chan *unit, maxUnits)}
+	b := &Bus{fleet: f, log: log, outlets: map[id.Shop]*outlet{}, searched: map[string]bool{}, suspects: map[id.Shop]bool{}, followers: map[id.Shop]map[chan struct{}]bool{}}
 	b.idle = sync.NewCond(&b.mu)
 	b.seats.perShop, b.seats.all, b.seats.taken = 50, 5_000, map[id.Shop]int{}
-	f.OnWrite(b.wake)
+	f.OnWrite(b.written)
 	return b
 }
 
 func (b *Bus) subscribe(name, topic string, h handler) {
+	if strings.Contains(name, " ") {
+		panic("event: the subscriber " + name + " has a space in its name")
+	}
 	var s *subscriber
 	for _, have := range b.subs {
 		if have.name == name {
@@ -109,11 +102,35 @@ func (b *Bus) subscribe(name, topic string, h handler) {
 	s.flow = s.flow || h.flow != nil
 }
 
+// joined is the name of the cursor of several subscribers.
+func joined(subs []*subscriber) string {
+	names := make([]string, len(subs))
+	for i, s := range subs {
+		names[i] = s.name
+	}
+	slices.Sort(names)
+	return strings.Join(names, " ")
+}
+
 // Start delivers until Close. What was left undone by an earlier run is
 // discovered first.
 func (b *Bus) Start(ctx context.Context) {
 	b.mu.Lock()
 	b.ctx, b.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	var writers []*subscriber
+	for _, s := range b.subs {
+		if s.flow {
+			b.lanes = append(b.lanes, &lane{s.name, []*subscriber{s}, true})
+		} else {
+			writers = append(writers, s)
+		}
+	}
+	if len(writers) > 0 {
+		b.lanes = append(b.lanes, &lane{joined(writers), writers, false})
+	}
+	b.all = joined(b.subs)
+	most := maxOutlets * max(1, len(b.lanes))
+	b.ready, b.slow = make(chan *unit, most), make(chan *unit, most)
 	b.mu.Unlock()
 	for range txWorkers {
 		b.running.Go(func() { b.worker(b.ready) })
@@ -132,46 +149,56 @@ func (b *Bus) Close() {
 	}
 }
 
-// wake queues every subscriber for a shop that has news.
-func (b *Bus) wake(shop id.Shop) {
+// written takes the events of a commit to the shop's outlet, and queues its
+// units.
+func (b *Bus) written(c fleet.Commit) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for ch := range b.followers[shop] {
+	for ch := range b.followers[c.Shop] {
 		select {
 		case ch <- struct{}{}:
 		default:
 		}
 	}
-	if b.ctx == nil {
-		return // not started: discovery will find it
+	if b.ctx == nil || b.ctx.Err() != nil || len(b.lanes) == 0 {
+		return // not started, or closed: discovery will find it
 	}
-	for _, s := range b.subs {
-		k := unitKey{shop, s}
-		u := b.units[k]
-		if u == nil {
-			if len(b.units) >= maxUnits {
-				continue
-			}
-			u = &unit{unitKey: k}
-			b.units[k] = u
+	o := b.outlets[c.Shop]
+	if o == nil {
+		if len(b.outlets) >= maxOutlets {
+			return
 		}
+		o = b.open(c.Shop)
+	}
+	if c.Doubt {
+		for _, u := range o.units {
+			u.look = true
+		}
+	} else {
+		b.keep(o, c)
+	}
+	for _, u := range o.units {
 		b.queue(u)
 	}
 }
 
 // queue hands a unit to the workers. The caller holds b.mu.
 func (b *Bus) queue(u *unit) {
-	if u.queued {
+	switch {
+	case !u.queued:
+		u.queued, u.again = true, false
+		b.busy++
+		b.push(u)
+	case u.pause != nil && u.pause.Stop(): // some of its subscribers need not wait
+		u.pause = nil
+		b.push(u)
+	default:
 		u.again = true
-		return
 	}
-	u.queued, u.again = true, false
-	b.busy++
-	b.push(u)
 }
 
 func (b *Bus) push(u *unit) {
-	if u.sub.flow {
+	if u.lane.flow {
 		b.slow <- u
 	} else {
 		b.ready <- u
@@ -184,38 +211,34 @@ func (b *Bus) worker(units chan *unit) {
 		case <-b.ctx.Done():
 			return
 		case u := <-units:
+			b.mu.Lock()
+			u.pause = nil
+			b.mu.Unlock()
 			u.work.Lock()
 			err := b.deliver(b.ctx, u)
-			if err != nil {
-				u.fails++
-			} else {
-				u.fails, u.waiting = 0, ""
-			}
-			fails := u.fails
+			wait := u.wait(err)
 			u.work.Unlock()
-			b.finish(u, err, fails)
+			b.finish(u, wait)
 		}
 	}
 }
 
-// finish puts a unit to rest, or has it tried again.
-func (b *Bus) finish(u *unit, err error, fails int) {
+// finish puts a unit to rest, or has it tried again after a while.
+func (b *Bus) finish(u *unit, wait time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
 	case b.ctx.Err() != nil:
-	case err != nil:
-		pause := min(30*time.Second, 20*time.Millisecond<<min(fails, 10))
-		pause = pause/2 + rand.N(pause/2)
-		b.log.Warn("an event waits to be tried again", "subscriber", u.sub.name, "shop", u.shop, "failures", fails, "pause", pause, "err", err)
-		time.AfterFunc(pause, func() { b.push(u) })
-		return
 	case u.again:
 		u.again = false
 		b.push(u)
 		return
+	case wait > 0:
+		u.pause = time.AfterFunc(wait, func() { b.push(u) })
+		return
 	}
 	u.queued = false
+	u.outlet.rested = time.Now()
 	if b.busy--; b.busy == 0 {
 		b.idle.Broadcast()
 	}
@@ -243,12 +266,7 @@ func (b *Bus) Settle(ctx context.Context) error {
 func (b *Bus) Resting(shop id.Shop) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for _, s := range b.subs {
-		if b.units[unitKey{shop, s}] != nil {
-			return false
-		}
-	}
-	return true
+	return b.outlets[shop] == nil
 }
 
 // discover wakes the shops whose clock is beyond what was handled: those left
@@ -266,13 +284,35 @@ func (b *Bus) discover(ctx context.Context) {
 			}
 			for _, c := range page {
 				after = c.Shop
-				b.wake(c.Shop)
+				b.suspect(name, c.Shop)
+				b.written(fleet.Commit{Shop: c.Shop, Doubt: true})
 			}
 			if len(page) < 1000 {
+				b.mu.Lock()
+				b.searched[name] = true
+				b.mu.Unlock()
 				break
 			}
 		}
 	}
+}
+
+// suspect takes note of a shop whose events were there before we were: one of
+// them may have been what ended the run before.
+func (b *Bus) suspect(shard string, shop id.Shop) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.searched[shard] {
+		b.suspects[shop] = true
+	}
+}
+
+// suspected reports whether a shop's attempts must be counted before they are
+// made.
+func (b *Bus) suspected(room *fleet.Room) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return !b.searched[room.Shard()] || b.suspects[room.Shop()]
 }
 
 func (b *Bus) housekeeper() {
@@ -298,20 +338,25 @@ func (b *Bus) Backlog() (busy int, waiting map[string]string) {
 	b.mu.Lock()
 	units := make([]*unit, 0, 16)
 	busy = b.busy
-	for _, u := range b.units {
-		if u.queued && len(units) < 1000 {
-			units = append(units, u)
+	for _, o := range b.outlets {
+		for _, u := range o.units {
+			if u.queued && len(units) < 1000 {
+				units = append(units, u)
+			}
 		}
 	}
 	b.mu.Unlock()
 	waiting = map[string]string{}
 	for _, u := range units {
-		if u.work.TryLock() {
-			if u.waiting != "" {
-				waiting[u.sub.name] = u.waiting
-			}
-			u.work.Unlock()
+		if !u.work.TryLock() {
+			continue
 		}
+		for i, p := range u.places {
+			if p.waiting != "" {
+				waiting[u.lane.subs[i].name] = p.waiting
+			}
+		}
+		u.work.Unlock()
 	}
 	return busy, waiting
 }

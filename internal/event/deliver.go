@@ -9,7 +9,6 @@ import (
 	"haat/internal/db"
 	"haat/internal/fault"
 	"haat/internal/fleet"
-	"haat/internal/id"
 )
 
 const (
@@ -20,27 +19,22 @@ const (
 )
 
 var (
-	readNews = db.Q(`
-		SELECT seq, event, at, topic, key, tags, payload FROM shop_outbox
-		WHERE shop = $1 AND seq > $2 ORDER BY seq LIMIT $3`)
-	readCursor = db.Q(`SELECT seq FROM event_cursor WHERE shop = $1 AND name = $2`)
-	moveCursor = db.Q(`
-		INSERT INTO event_cursor (shop, name, seq) VALUES ($1, $2, $3)
-		ON CONFLICT (shop, name) DO UPDATE SET seq = excluded.seq WHERE event_cursor.seq < excluded.seq`)
 	beginAttempt = db.Q(`
 		INSERT INTO event_attempt (shop, name, seq, attempts, unfinished) VALUES ($1, $2, $3, 1, 1)
 		ON CONFLICT (shop, name, seq) DO UPDATE SET attempts = event_attempt.attempts + 1, unfinished = event_attempt.unfinished + 1
+		RETURNING attempts, unfinished`)
+	// countAttempt counts one that was not begun with beginAttempt.
+	countAttempt = db.Q(`
+		INSERT INTO event_attempt (shop, name, seq, attempts, unfinished) VALUES ($1, $2, $3, 1, 0)
+		ON CONFLICT (shop, name, seq) DO UPDATE SET attempts = event_attempt.attempts + 1
 		RETURNING attempts, unfinished`)
 	failAttempt = db.Q(`UPDATE event_attempt SET attempts = attempts - $4, unfinished = 0 WHERE shop = $1 AND name = $2 AND seq = $3`)
 	endAttempts = db.Q(`DELETE FROM event_attempt WHERE shop = $1 AND name = $2 AND seq <= $3`)
 )
 
-func scanRecord(r *record) []any {
-	return []any{&r.seq, &r.event, &r.at, &r.topic, &r.key, &r.tags, &r.payload}
-}
-
-// deliver hands a unit all the events it has not had. It returns an error
-// when one of them must be tried again. The caller holds u.work.
+// deliver hands a unit's subscribers all the events that they have not had.
+// What one of them fails at is noted in its place, and the others go on; an
+// error is one that concerns them all. The caller holds u.work.
 func (b *Bus) deliver(ctx context.Context, u *unit) error {
 	room, err := b.fleet.ByID(ctx, u.shop)
 	if fault.Is(err, fault.KindNotFound) {
@@ -49,170 +43,231 @@ func (b *Bus) deliver(ctx context.Context, u *unit) error {
 	if err != nil {
 		return err
 	}
+	if err := b.load(ctx, room, u); err != nil {
+		return err
+	}
 	for {
-		news, err := b.news(ctx, room, u)
+		from, ok := u.earliest(time.Now())
+		if !ok {
+			return nil // all of them wait for their next try
+		}
+		news, err := b.news(ctx, room, u, from)
 		if err != nil || len(news) == 0 {
 			return err
 		}
-		if first := news[0].seq; u.at > 0 && first != u.at+1 {
-			return fmt.Errorf("shop %v: the event after %d is %d: the outbox is damaged", u.shop, u.at, first)
+		if first := news[0].seq; from > 0 && first != from+1 {
+			return fmt.Errorf("shop %v: the event after %d is %d: the outbox is damaged", u.shop, from, first)
 		}
-		if err := b.handle(ctx, room, u, news); err != nil {
-			return err
+		if !b.handleTogether(ctx, room, u, news) {
+			b.handleEach(ctx, room, u, from, news)
 		}
-		if len(news) < batchSize {
-			return nil
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
 	}
 }
 
-// news reads what comes after the unit's position, and whether the subscriber
-// has any parked keys in this shop.
-func (b *Bus) news(ctx context.Context, room *fleet.Room, u *unit) (news []record, err error) {
-	err = room.View(ctx, fleet.Newest, func(r db.Reader) error {
-		if !u.known {
-			at, _, err := db.One(ctx, r, readCursor, func(n *int64) []any { return []any{n} }, u.sub.name)
-			if err != nil {
-				return err
-			}
-			u.at, u.stored, u.known = at, at, true
+// earliest gives the position of whoever is furthest behind, of those that
+// need not wait.
+func (u *unit) earliest(now time.Time) (at int64, ok bool) {
+	for _, p := range u.places {
+		if p.next.After(now) {
+			continue
 		}
-		news, err = db.All(ctx, r, readNews, scanRecord, u.at, batchSize)
-		if err != nil || len(news) == 0 {
-			return err
+		if !ok || p.at < at {
+			at, ok = p.at, true
 		}
-		_, u.parked, err = db.One(ctx, r, anyParked, func(n *int64) []any { return []any{n} }, u.sub.name)
-		return err
-	})
-	return news, err
+	}
+	return at, ok
 }
 
-func (b *Bus) handle(ctx context.Context, room *fleet.Room, u *unit, news []record) error {
-	wanted := news[:0:0]
+// handleTogether is the quick way: all subscribers' effects in one transaction
+// with one cursor. It is for subscribers that write, stand at the same event,
+// and have no trouble: no key is parked, nothing failed, and no event was there
+// before the program started, which might be what ended the run before. It
+// reports whether it did it.
+func (b *Bus) handleTogether(ctx context.Context, room *fleet.Room, u *unit, news []record) bool {
+	for _, p := range u.places {
+		if p.parked || p.fails > 0 || p.at != u.places[0].at {
+			return false
+		}
+	}
+	wanted := false
 	for _, r := range news {
-		if _, ok := u.sub.handlers[r.topic]; ok {
-			wanted = append(wanted, r)
+		for _, s := range u.lane.subs {
+			_, ok := s.handlers[r.topic]
+			wanted = wanted || ok
 		}
 	}
 	last := news[len(news)-1].seq
-	if len(wanted) == 0 {
-		u.at = last // the cursor follows when the shop is flushed
-		return nil
-	}
-	// The quick way: everything in one transaction. What fails there is taken
-	// one by one, and so is the first delivery after a start, since an event
-	// may have been what ended the run before.
-	if u.trusted && !u.sub.flow && !u.parked {
+	if wanted {
+		if u.lane.flow || b.suspected(room) {
+			return false
+		}
 		_, err := room.Change(ctx, func(tx *db.Tx) error {
-			for _, r := range wanted {
-				if err := u.sub.handlers[r.topic].tx(ctx, tx, r); err != nil {
-					return err
+			for _, r := range news {
+				for _, s := range u.lane.subs {
+					if h, ok := s.handlers[r.topic]; ok {
+						if err := h.tx(ctx, tx, r); err != nil {
+							return err
+						}
+					}
 				}
 			}
-			_, err := tx.Exec(ctx, moveCursor, u.sub.name, last)
+			_, err := tx.Exec(ctx, moveCursor, u.lane.name, last)
 			return err
 		})
-		if err == nil {
-			u.at, u.stored = last, last
-			return nil
+		if err != nil {
+			return false
 		}
 	}
-	for _, r := range wanted {
-		if err := b.handleOne(ctx, room, u, r); err != nil {
-			return err
-		}
-		u.trusted = true
+	for i := range u.places { // what is skipped is written down when the shop rests
+		u.places[i].at = last
 	}
-	u.at = last
-	return nil
+	return true
 }
 
-// handleOne hands over one event, counting the attempt before it is made.
-func (b *Bus) handleOne(ctx context.Context, room *fleet.Room, u *unit, r record) error {
-	set := false
-	var try attempt
-	_, err := room.Change(ctx, func(tx *db.Tx) (err error) {
-		if set = false; u.parked {
-			if _, set, err = db.One(ctx, tx, keyParked, func(n *int64) []any { return []any{n} }, u.sub.name, r.key); err != nil {
-				return err
+// handleEach hands each subscriber its events one by one, until it fails. The
+// news are those after from: who is further behind waits, and has its own later.
+func (b *Bus) handleEach(ctx context.Context, room *fleet.Room, u *unit, from int64, news []record) {
+	careful := b.suspected(room)
+	for i, s := range u.lane.subs {
+		p := &u.places[i]
+		if p.at < from || p.next.After(time.Now()) {
+			continue
+		}
+		for _, r := range news {
+			if r.seq <= p.at {
+				continue
 			}
+			if _, ok := s.handlers[r.topic]; ok {
+				if err := b.handleOne(ctx, room, s, p, r, careful || p.fails > 0); err != nil {
+					if ctx.Err() == nil {
+						p.fails++
+						p.waiting = err.Error()
+						pause := backoff(p.fails)
+						p.next = time.Now().Add(pause)
+						b.log.Warn("an event waits to be tried again", "subscriber", s.name, "shop", u.shop, "failures", p.fails, "pause", pause, "err", err)
+					}
+					break
+				}
+				p.fails, p.next, p.waiting = 0, time.Time{}, ""
+			}
+			p.at = r.seq
 		}
-		if set {
-			return b.park(ctx, tx, u, r, "an earlier event of this key is parked")
-		}
-		try, _, err = db.One(ctx, tx, beginAttempt, func(t *attempt) []any { return []any{&t.attempts, &t.unfinished} }, u.sub.name, r.seq)
-		return err
-	})
-	if err != nil {
-		return err
 	}
-	if set {
-		u.at, u.stored = r.seq, r.seq
-		return nil
-	}
-	if try.unfinished > maxCrashes {
-		err = poison{fmt.Errorf("%d attempts began and none ended", try.unfinished-1)}
-	} else {
-		err = b.run(ctx, room, u, r)
-	}
-	switch {
-	case err == nil:
-		u.at, u.stored, u.fails, u.waiting = r.seq, r.seq, 0, ""
-		return nil
-	case ctx.Err() != nil, isUnavailable(err):
-		return b.failed(ctx, room, u, r, err, 1)
-	case isPoison(err) || try.attempts >= maxAttempts:
-		b.log.Error("an event is poison; its key is parked", "subscriber", u.sub.name, "shop", u.shop, "topic", r.topic, "key", r.key, "seq", r.seq, "attempts", try.attempts, "err", err)
-		_, parkErr := room.Change(ctx, func(tx *db.Tx) error { return b.park(ctx, tx, u, r, err.Error()) })
-		if parkErr != nil {
-			return parkErr
-		}
-		u.at, u.stored, u.fails, u.parked = r.seq, r.seq, 0, true
-		return nil
-	}
-	return b.failed(ctx, room, u, r, err, 0)
 }
 
 // attempt counts how often an event was tried, and how often the program died
 // in the middle.
 type attempt struct{ attempts, unfinished int }
 
-// failed notes that an attempt ended, and takes it back if it does not count.
-func (b *Bus) failed(ctx context.Context, room *fleet.Room, u *unit, r record, err error, back int) error {
-	u.waiting = err.Error()
+func scanAttempt(a *attempt) []any { return []any{&a.attempts, &a.unfinished} }
+
+// handleOne hands over one event, or sets it aside; its error says to try
+// again. If careful, the attempt is counted before it is made, since it may be
+// the program's last.
+func (b *Bus) handleOne(ctx context.Context, room *fleet.Room, s *subscriber, p *place, r record, careful bool) error {
+	var try attempt
+	if careful || p.parked {
+		set := false
+		_, err := room.Change(ctx, func(tx *db.Tx) (err error) {
+			if set = false; p.parked {
+				if _, set, err = db.One(ctx, tx, keyParked, func(n *int64) []any { return []any{n} }, s.name, r.key); err != nil {
+					return err
+				}
+			}
+			if set {
+				return b.park(ctx, tx, s, r, "an earlier event of this key is parked")
+			}
+			if careful {
+				try, _, err = db.One(ctx, tx, beginAttempt, scanAttempt, s.name, r.seq)
+			}
+			return err
+		})
+		if err != nil || set {
+			return err
+		}
+	}
+	var err error
+	if try.unfinished > maxCrashes {
+		err = poison{fmt.Errorf("%d attempts began and none ended", try.unfinished-1)}
+	} else if err = b.run(ctx, room, s, r, careful); err == nil {
+		return nil
+	}
+	again := ctx.Err() != nil || isUnavailable(err)
+	if !careful && !again {
+		_, count := room.Change(ctx, func(tx *db.Tx) (err error) {
+			try, _, err = db.One(ctx, tx, countAttempt, scanAttempt, s.name, r.seq)
+			return err
+		})
+		if count != nil {
+			return errors.Join(err, count)
+		}
+	}
+	if !again && (isPoison(err) || try.attempts >= maxAttempts) {
+		b.log.Error("an event is poison; its key is parked", "subscriber", s.name, "shop", room.Shop(), "topic", r.topic, "key", r.key, "seq", r.seq, "attempts", try.attempts, "err", err)
+		_, parkErr := room.Change(ctx, func(tx *db.Tx) error { return b.park(ctx, tx, s, r, err.Error()) })
+		p.parked = p.parked || parkErr == nil
+		return parkErr
+	}
+	if careful {
+		return b.failed(ctx, room, s, r, err, again)
+	}
+	return err
+}
+
+// failed notes that an attempt that was counted beforehand has ended, and takes
+// it back if it does not count.
+func (b *Bus) failed(ctx context.Context, room *fleet.Room, s *subscriber, r record, err error, uncount bool) error {
+	back := 0
+	if uncount {
+		back = 1
+	}
 	ctx = context.WithoutCancel(ctx)
 	_, note := room.Change(ctx, func(tx *db.Tx) error {
-		_, err := tx.Exec(ctx, failAttempt, u.sub.name, r.seq, back)
+		_, err := tx.Exec(ctx, failAttempt, s.name, r.seq, back)
 		return err
 	})
 	return errors.Join(err, note)
 }
 
-// run calls the handler. The effect of a tx handler is committed with the
-// cursor; a flow handler's cursor moves after it has returned.
-func (b *Bus) run(ctx context.Context, room *fleet.Room, u *unit, r record) (err error) {
-	h := u.sub.handlers[r.topic]
+// run calls the handler. Its effect, or what a flow gave back to be written, is
+// committed with the cursor.
+func (b *Bus) run(ctx context.Context, room *fleet.Room, s *subscriber, r record, counted bool) error {
+	h := s.handlers[r.topic]
+	write := h.tx
 	if h.flow != nil {
-		if err := runFlow(ctx, h, room, r); err != nil {
+		then, err := runFlow(ctx, h, room, r)
+		if err != nil {
 			return err
 		}
+		write = then.record
 	}
-	_, err = room.Change(ctx, func(tx *db.Tx) error {
-		if h.tx != nil {
-			if err := h.tx(ctx, tx, r); err != nil {
+	_, err := room.Change(ctx, func(tx *db.Tx) error {
+		if err := write(ctx, tx, r); err != nil {
+			return err
+		}
+		if counted {
+			if _, err := tx.Exec(ctx, endAttempts, s.name, r.seq); err != nil {
 				return err
 			}
 		}
-		if _, err := tx.Exec(ctx, endAttempts, u.sub.name, r.seq); err != nil {
-			return err
-		}
-		_, err := tx.Exec(ctx, moveCursor, u.sub.name, r.seq)
+		_, err := tx.Exec(ctx, moveCursor, s.name, r.seq)
 		return err
 	})
 	return err
 }
 
-func runFlow(ctx context.Context, h handler, room *fleet.Room, r record) (err error) {
+// record makes of what a flow gave back a handler that writes it.
+func (t Then) record(ctx context.Context, tx *db.Tx, _ record) error {
+	if t == nil {
+		return nil
+	}
+	return t(ctx, tx)
+}
+
+func runFlow(ctx context.Context, h handler, room *fleet.Room, r record) (then Then, err error) {
 	ctx, cancel := context.WithTimeout(ctx, flowTime)
 	defer cancel()
 	defer func() {
@@ -221,71 +276,4 @@ func runFlow(ctx context.Context, h handler, room *fleet.Room, r record) (err er
 		}
 	}()
 	return h.flow(ctx, room, r)
-}
-
-// flush stores what units have skipped, marks shops as done, and lets go of
-// units that rest.
-func (b *Bus) flush(ctx context.Context) {
-	b.mu.Lock()
-	shops := map[id.Shop][]*unit{}
-	for k, u := range b.units {
-		shops[k.shop] = append(shops[k.shop], u)
-	}
-	for shop, units := range shops {
-		for _, u := range units {
-			if u.queued {
-				delete(shops, shop)
-				break
-			}
-		}
-	}
-	b.mu.Unlock()
-	for shop, units := range shops {
-		if ctx.Err() != nil {
-			return
-		}
-		if err := b.flushShop(ctx, shop, units); err != nil && ctx.Err() == nil {
-			b.log.Warn("cannot store how far events were handled", "shop", shop, "err", err)
-		}
-	}
-}
-
-func (b *Bus) flushShop(ctx context.Context, shop id.Shop, units []*unit) error {
-	room, err := b.fleet.ByID(ctx, shop)
-	if err != nil && !fault.Is(err, fault.KindNotFound) {
-		return err
-	}
-	for _, u := range units {
-		u.work.Lock()
-	}
-	if err == nil && len(units) == len(b.subs) {
-		done := units[0].at
-		for _, u := range units {
-			done = min(done, u.at)
-		}
-		_, err = room.Change(ctx, func(tx *db.Tx) error {
-			for _, u := range units {
-				if u.at > u.stored {
-					if _, err := tx.Exec(ctx, moveCursor, u.sub.name, u.at); err != nil {
-						return err
-					}
-				}
-			}
-			return db.SetDone(ctx, tx, done)
-		})
-	}
-	for _, u := range units {
-		u.work.Unlock()
-	}
-	if err != nil {
-		return err
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, u := range units {
-		if !u.queued && u.pins == 0 {
-			delete(b.units, u.unitKey)
-		}
-	}
-	return nil
 }

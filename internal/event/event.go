@@ -88,13 +88,17 @@ func On[E Event](b *Bus, name string, fn func(context.Context, *db.Tx, Meta, E) 
 	}})
 }
 
+// Then is what a flow has to write about how it went: it is committed together
+// with the subscriber's progress, in one transaction. nil is nothing.
+type Then func(context.Context, *db.Tx) error
+
 // OnFlow subscribes name to events of type E. fn may call out and may run
 // again for the same event.
-func OnFlow[E Event](b *Bus, name string, fn func(context.Context, *fleet.Room, Meta, E) error) {
-	b.subscribe(name, topicOf[E](), handler{flow: func(ctx context.Context, room *fleet.Room, r record) error {
+func OnFlow[E Event](b *Bus, name string, fn func(context.Context, *fleet.Room, Meta, E) (Then, error)) {
+	b.subscribe(name, topicOf[E](), handler{flow: func(ctx context.Context, room *fleet.Room, r record) (Then, error) {
 		e, err := decode[E](r)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		return fn(ctx, room, r.meta(room.Shop()), e)
 	}})

@@ -213,14 +213,14 @@ func TestADependencyThatIsDownParksNothing(t *testing.T) {
 		var tries atomic.Int64
 		var mu sync.Mutex
 		ids := map[string]int{}
-		event.OnFlow(b, "mail", func(ctx context.Context, _ *fleet.Room, m event.Meta, h happened) error {
+		event.OnFlow(b, "mail", func(ctx context.Context, _ *fleet.Room, m event.Meta, h happened) (event.Then, error) {
 			mu.Lock()
 			ids[m.ID.String()]++
 			mu.Unlock()
 			if tries.Add(1) <= 6 { // more than the attempts that make poison
-				return event.Unavailable(errors.New("connection refused"))
+				return nil, event.Unavailable(errors.New("connection refused"))
 			}
-			return nil
+			return nil, nil
 		})
 		b.Start(t.Context())
 		defer b.Close()
@@ -239,11 +239,11 @@ func TestDropLeavesTheKeyOpen(t *testing.T) {
 	each(t, func(t *testing.T, f *fleet.Fleet) {
 		room := fleettest.NewShop(t, f, "a")
 		b := event.NewBus(f, quiet())
-		event.OnFlow(b, "hook", func(_ context.Context, _ *fleet.Room, _ event.Meta, h happened) error {
+		event.OnFlow(b, "hook", func(_ context.Context, _ *fleet.Room, _ event.Meta, h happened) (event.Then, error) {
 			if h.N == 1 {
-				return errors.New("no")
+				return nil, errors.New("no")
 			}
-			return nil
+			return nil, nil
 		})
 		b.Start(t.Context())
 		defer b.Close()

@@ -26,7 +26,6 @@ type Parked struct {
 }
 
 var (
-	anyParked   = db.Q(`SELECT seq FROM event_parked WHERE shop = $1 AND name = $2 LIMIT 1`)
 	keyParked   = db.Q(`SELECT seq FROM event_parked WHERE shop = $1 AND name = $2 AND key = $3 LIMIT 1`)
 	firstParked = db.Q(`
 		SELECT seq, event, at, topic, key, '', payload FROM event_parked
@@ -43,18 +42,18 @@ var (
 )
 
 // park sets an event aside and moves on, in one transaction.
-func (b *Bus) park(ctx context.Context, tx *db.Tx, u *unit, r record, why string) error {
+func (b *Bus) park(ctx context.Context, tx *db.Tx, s *subscriber, r record, why string) error {
 	if len(why) > 2000 {
 		why = why[:2000]
 	}
-	_, err := tx.Exec(ctx, putParked, u.sub.name, r.key, r.seq, r.event, r.topic, r.at, r.payload, why, tx.Now())
+	_, err := tx.Exec(ctx, putParked, s.name, r.key, r.seq, r.event, r.topic, r.at, r.payload, why, tx.Now())
 	if err != nil {
 		return err
 	}
-	if _, err := tx.Exec(ctx, endAttempts, u.sub.name, r.seq); err != nil {
+	if _, err := tx.Exec(ctx, endAttempts, s.name, r.seq); err != nil {
 		return err
 	}
-	_, err = tx.Exec(ctx, moveCursor, u.sub.name, r.seq)
+	_, err = tx.Exec(ctx, moveCursor, s.name, r.seq)
 	return err
 }
 
@@ -86,7 +85,7 @@ func (b *Bus) ParkedCounts(ctx context.Context) ([]db.Count, error) {
 // Replay hands the parked events of a key to their subscriber, in order, and
 // stops at the first that fails again; it and those behind it stay parked.
 func (b *Bus) Replay(ctx context.Context, room *fleet.Room, name, key string) (replayed int, err error) {
-	u, err := b.lockUnit(room.Shop(), name)
+	u, s, err := b.lockUnit(room.Shop(), name)
 	if err != nil {
 		return 0, err
 	}
@@ -101,20 +100,21 @@ func (b *Bus) Replay(ctx context.Context, room *fleet.Room, name, key string) (r
 		if err != nil || !found {
 			return replayed, err
 		}
-		h, ok := u.sub.handlers[r.topic]
+		h, ok := s.handlers[r.topic]
 		if !ok {
 			return replayed, fault.Conflict("no-handler", "%s no longer handles %s.", name, r.topic)
 		}
+		write := h.tx
 		if h.flow != nil {
-			if err := runFlow(ctx, h, room, r); err != nil {
+			then, err := runFlow(ctx, h, room, r)
+			if err != nil {
 				return replayed, err
 			}
+			write = then.record
 		}
 		_, err = room.Change(ctx, func(tx *db.Tx) error {
-			if h.tx != nil {
-				if err := h.tx(ctx, tx, r); err != nil {
-					return err
-				}
+			if err := write(ctx, tx, r); err != nil {
+				return err
 			}
 			_, err := tx.Exec(ctx, dropParked, name, key, r.seq)
 			return err
@@ -128,7 +128,7 @@ func (b *Bus) Replay(ctx context.Context, room *fleet.Room, name, key string) (r
 
 // Drop gives up the parked events of a key. The log keeps what they were.
 func (b *Bus) Drop(ctx context.Context, room *fleet.Room, name, key string) (dropped int64, err error) {
-	u, err := b.lockUnit(room.Shop(), name)
+	u, _, err := b.lockUnit(room.Shop(), name)
 	if err != nil {
 		return 0, err
 	}
@@ -144,29 +144,38 @@ func (b *Bus) Drop(ctx context.Context, room *fleet.Room, name, key string) (dro
 }
 
 // lockUnit keeps deliveries of a shop away from a subscriber.
-func (b *Bus) lockUnit(shop id.Shop, name string) (*unit, error) {
-	for _, s := range b.subs {
-		if s.name != name {
-			continue
+func (b *Bus) lockUnit(shop id.Shop, name string) (*unit, *subscriber, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for lane, l := range b.lanes {
+		for _, s := range l.subs {
+			if s.name != name {
+				continue
+			}
+			o := b.outlets[shop]
+			if o == nil {
+				o = b.open(shop)
+			}
+			u := o.units[lane]
+			u.pins++
+			b.mu.Unlock()
+			u.work.Lock()
+			b.mu.Lock()
+			return u, s, nil
 		}
-		k := unitKey{shop, s}
-		b.mu.Lock()
-		u := b.units[k]
-		if u == nil {
-			u = &unit{unitKey: k}
-			b.units[k] = u
-		}
-		u.pins++
-		b.mu.Unlock()
-		u.work.Lock()
-		return u, nil
 	}
-	return nil, fault.NotFound("There is no subscriber %q.", name)
+	return nil, nil, fault.NotFound("There is no subscriber %q.", name)
 }
 
+// unlockUnit lets them through again. The unit looks anew at what is parked.
 func (b *Bus) unlockUnit(u *unit) {
+	u.places = nil
+	u.outlet.once.Lock()
+	u.outlet.read = false
+	u.outlet.once.Unlock()
 	u.work.Unlock()
 	b.mu.Lock()
+	defer b.mu.Unlock()
 	u.pins--
-	b.mu.Unlock()
+	b.queue(u)
 }

@@ -62,7 +62,7 @@ type Fleet struct {
 	order   []string
 	bySlug  *otter.Cache[string, Entry]
 	byID    *otter.Cache[id.Shop, Entry]
-	woken   []func(id.Shop)
+	woken   []func(Commit)
 	told    []func(Commit)
 	changed []func(id.Shop)
 	page    int // shops that are looked at in one go
@@ -206,8 +206,13 @@ type Commit struct {
 	Shop id.Shop
 	Mark db.Mark
 	Tags []string // of the events that it emitted
+
+	Events []db.Outgoing // in order
+	First  int64         // the number of the first of them in the shop's outbox
+	At     time.Time     // their time
+
 	// Doubt says that nobody knows whether the change stands, since the answer
-	// to its COMMIT was lost. Mark and Tags say nothing then.
+	// to its COMMIT was lost. Nothing else but Shop says anything then.
 	Doubt bool
 }
 
@@ -220,23 +225,23 @@ func (f *Fleet) OnCommit(fn func(Commit)) { f.told = append(f.told, fn) }
 // Register before serving.
 func (f *Fleet) OnEntry(fn func(id.Shop)) { f.changed = append(f.changed, fn) }
 
-// OnWrite has fn called after a commit that emitted events, once everybody
-// who registered with OnCommit was told. Register before serving.
-func (f *Fleet) OnWrite(fn func(id.Shop)) { f.woken = append(f.woken, fn) }
+// OnWrite has fn called after a commit that emitted events or may have, once
+// everybody who registered with OnCommit was told. Register before serving.
+func (f *Fleet) OnWrite(fn func(Commit)) { f.woken = append(f.woken, fn) }
 
 func (f *Fleet) tell(c Commit) {
 	for _, fn := range f.told {
 		fn(c)
 	}
-	if !c.Doubt {
-		f.Wake(c.Shop)
+	for _, fn := range f.woken {
+		fn(c)
 	}
 }
 
-// Wake tells whoever follows the outbox that the shop has news.
+// Wake tells whoever follows the outbox that the shop may have news.
 func (f *Fleet) Wake(shop id.Shop) {
 	for _, fn := range f.woken {
-		fn(shop)
+		fn(Commit{Shop: shop, Doubt: true})
 	}
 }
 

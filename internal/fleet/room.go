@@ -80,20 +80,21 @@ func (r *Room) View(ctx context.Context, fresh Fresh, fn func(db.Reader) error) 
 func (r *Room) Change(ctx context.Context, fn func(*db.Tx) error) (db.Mark, error) {
 	var mark db.Mark
 	err := r.here(ctx, func(r *Room) (err error) {
-		var emitted bool // by a run of fn that went well
-		var tags []string
+		var done *db.Tx // of the last run of fn, if that went well
 		mark, err = r.shard.Change(ctx, r.entry.Shop, r.entry.Epoch, func(tx *db.Tx) error {
-			emitted = false
+			done = nil
 			if err := fn(tx); err != nil {
 				return err
 			}
-			emitted, tags = tx.Emitted(), tx.Tags()
+			done = tx
 			return nil
 		})
 		switch {
-		case !emitted || errors.Is(err, db.ErrMoved):
+		case done == nil || !done.Emitted() || errors.Is(err, db.ErrMoved):
 		case err == nil:
-			r.fleet.tell(Commit{Shop: r.entry.Shop, Mark: mark, Tags: tags})
+			c := Commit{Shop: r.entry.Shop, Mark: mark, Tags: done.Tags(), At: done.Now()}
+			c.Events, c.First = done.Events()
+			r.fleet.tell(c)
 		default:
 			r.fleet.tell(Commit{Shop: r.entry.Shop, Doubt: true})
 		}

@@ -12,6 +12,9 @@
 // worked on at a time and few bytes may wait: a flood of uploads is told to
 // come back later instead of taking the machine.
 //
+// A library may also have pictures that nobody uploaded, to be drawn when
+// somebody looks at a shop that has them: see [Drawing].
+//
 // A picture's address is /media/<shop>/<hash>-<width>.webp: see [URL],
 // [SrcSet] and [ParseURL]. What stands at an address never changes.
 //
@@ -19,5 +22,5 @@
 // page can be made without touching the files.
 //
 // The package serves no HTTP and calls nobody; fetching pictures from other
-// hosts is media/fetch, and the drawn pictures of the demo shop are media/draw.
+// hosts is media/fetch, and drawn pictures are media/draw.
 package media

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"image"
 	"io"
 	"slices"
 	"strconv"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/semaphore"
+	"golang.org/x/sync/singleflight"
 
 	"haat/internal/fault"
 	"haat/internal/id"
@@ -28,6 +30,10 @@ type Library struct {
 	room    func() error // why no more pictures can be taken, if so
 	pending atomic.Int64 // bytes of uploads being worked on or waiting
 	process func(ctx context.Context, f facts, data []byte) (Image, []Rendition, error)
+
+	drawing  Drawing
+	flights  singleflight.Group
+	drawings atomic.Int64 // being drawn or waiting for that
 }
 
 const (
@@ -57,6 +63,7 @@ func NewLibrary(disk *Disk, workers int) *Library {
 		process: func(ctx context.Context, f facts, data []byte) (Image, []Rendition, error) {
 			return f.process(ctx, data)
 		},
+		drawing: Drawing{ByHash: func(string) (m Image, draw func(int) image.Image, ok bool) { return m, nil, false }},
 	}
 }
 
@@ -118,10 +125,15 @@ func (l *Library) Add(ctx context.Context, shop id.Shop, data []byte) (Image, er
 	return m, l.disk.Put(ctx, card(shop, hash), text)
 }
 
-// Find gives a picture that was added before; ok is false if it was not.
+// Find gives a picture that was added before, or is drawn for the shop; ok is
+// false if there is none.
 func (l *Library) Find(ctx context.Context, shop id.Shop, hash string) (m Image, ok bool, err error) {
 	if !IsHash(hash) {
 		return Image{}, false, nil
+	}
+	if m, _, drawn := l.drawing.ByHash(hash); drawn {
+		ok, err = l.drawing.Has(ctx, shop, hash)
+		return m, ok, err
 	}
 	return l.known(ctx, shop, hash)
 }
@@ -149,6 +161,9 @@ func (l *Library) known(ctx context.Context, shop id.Shop, hash string) (Image, 
 func (l *Library) Open(ctx context.Context, shop id.Shop, hash string, width int) (io.ReadSeekCloser, time.Time, error) {
 	if !IsHash(hash) || width < 1 || width > Largest {
 		return nil, time.Time{}, fault.NotFound("There is no such picture.")
+	}
+	if m, draw, drawn := l.drawing.ByHash(hash); drawn {
+		return l.openDrawn(ctx, shop, m, draw, width)
 	}
 	f, at, err := l.disk.Open(ctx, rendition(shop, hash, width))
 	if fault.Is(err, fault.KindNotFound) && slices.Contains(standard, width) {

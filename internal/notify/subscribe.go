@@ -55,13 +55,13 @@ func (p *Post) Subscribe(b *event.Bus) {
 	event.On(b, "notify", func(ctx context.Context, tx *db.Tx, _ event.Meta, e order.OrderCancelled) error {
 		return p.change(ctx, tx, Cancelled, e.Change, func(s shop.Settings) draft { return draftCancelled(s, e) })
 	})
-	event.OnFlow(b, "notify.sms", func(ctx context.Context, r *fleet.Room, _ event.Meta, e SMSQueued) error {
+	event.OnFlow(b, "notify.sms", func(ctx context.Context, r *fleet.Room, _ event.Meta, e SMSQueued) (event.Then, error) {
 		return p.deliver(ctx, r, e.Message)
 	})
-	event.OnFlow(b, "notify.email", func(ctx context.Context, r *fleet.Room, _ event.Meta, e EmailQueued) error {
+	event.OnFlow(b, "notify.email", func(ctx context.Context, r *fleet.Room, _ event.Meta, e EmailQueued) (event.Then, error) {
 		return p.deliver(ctx, r, e.Message)
 	})
-	event.OnFlow(b, "notify.whatsapp", func(ctx context.Context, r *fleet.Room, _ event.Meta, e WhatsAppQueued) error {
+	event.OnFlow(b, "notify.whatsapp", func(ctx context.Context, r *fleet.Room, _ event.Meta, e WhatsAppQueued) (event.Then, error) {
 		return p.deliver(ctx, r, e.Message)
 	})
 }
@@ -155,7 +155,7 @@ func queue(ctx context.Context, tx *db.Tx, r row, d draft) error {
 
 // deliver sends a queued message and writes down what came of it. A crash
 // between the two sends it again, under the same id.
-func (p *Post) deliver(ctx context.Context, room *fleet.Room, message id.Message) error {
+func (p *Post) deliver(ctx context.Context, room *fleet.Room, message id.Message) (event.Then, error) {
 	var r row
 	var found bool
 	err := room.View(ctx, fleet.Newest, func(v db.Reader) (err error) {
@@ -165,11 +165,11 @@ func (p *Post) deliver(ctx context.Context, room *fleet.Room, message id.Message
 		return err
 	})
 	if err != nil || !found {
-		return err
+		return nil, err
 	}
 	sender := p.senders[r.Channel]
 	if sender == nil {
-		return p.finish(ctx, room, r, Kept, fmt.Sprintf("There is no sender for %s here.", r.Channel))
+		return p.finish(room, r, Kept, fmt.Sprintf("There is no sender for %s here.", r.Channel)), nil
 	}
 	trying, cancel := context.WithTimeout(ctx, sendTime)
 	err = sender.Send(trying, p.message(room, r))
@@ -180,13 +180,13 @@ func (p *Post) deliver(ctx context.Context, room *fleet.Room, message id.Message
 	}
 	switch {
 	case err == nil:
-		return p.finish(ctx, room, r, Delivered, "")
+		return p.finish(room, r, Delivered, ""), nil
 	case IsRefused(err):
-		return p.finish(ctx, room, r, Failed, oneLine(err.Error()))
+		return p.finish(room, r, Failed, oneLine(err.Error())), nil
 	case ctx.Err() == nil && time.Since(r.at) > limit:
-		return p.finish(ctx, room, r, Failed, "Given up: "+oneLine(err.Error()))
+		return p.finish(room, r, Failed, "Given up: "+oneLine(err.Error())), nil
 	}
-	return event.Unavailable(fmt.Errorf("send by %s: %w", r.Channel, err))
+	return nil, event.Unavailable(fmt.Errorf("send by %s: %w", r.Channel, err))
 }
 
 // message is the row as it is sent, with its whole link.
@@ -202,14 +202,14 @@ func (p *Post) message(room *fleet.Room, r row) Message {
 	return Message{ID: r.ID, Channel: r.Channel, To: r.To, Kind: r.Kind, Subject: r.subject, Text: text, From: r.from, ReplyTo: r.replyTo}
 }
 
-func (p *Post) finish(ctx context.Context, room *fleet.Room, r row, state State, why string) error {
+// finish notes what became of a message.
+func (p *Post) finish(room *fleet.Room, r row, state State, why string) event.Then {
 	if state == Failed {
 		p.log.Warn("a message failed", "shop", room.Shop(), "message", r.ID, "channel", r.Channel, "why", why)
 	}
 	why = strings.ToValidUTF8(why[:min(len(why), 500)], "")
-	_, err := room.Change(ctx, func(tx *db.Tx) error {
+	return func(ctx context.Context, tx *db.Tx) error {
 		_, err := tx.Exec(ctx, finishMessage, r.ID, state, why, tx.Now())
 		return err
-	})
-	return err
+	}
 }

@@ -23,6 +23,8 @@ import (
 	"haat/internal/db"
 	"haat/internal/fleet"
 	"haat/internal/id"
+	"haat/internal/media"
+	"haat/internal/media/draw"
 	"haat/internal/search"
 	"haat/internal/shop"
 )
@@ -141,7 +143,9 @@ func Shop(seed uint64, i, products int) shop.Loading {
 	s.Phone = fmt.Sprintf("+9198%08d", i%100_000_000)
 	s.Delivery.Charge, s.Delivery.FreeAbove = 40_00+lots.Int64N(5)*10_00, 499_00+lots.Int64N(6)*100_00
 	s.UPI = shop.UPI{VPA: fmt.Sprintf("shop%d@upi", i)}
-	s.Theme.Accent = accents[lots.IntN(len(accents))]
+	hue := lots.IntN(len(accents))
+	banner := draw.Recipe{View: draw.Row, Thing: kinds[newGoods(seed, i).first].drawing, Palette: hue}.Image()
+	s.Theme.Accent, s.Theme.Font, s.Theme.Banner = accents[hue], pick(lots, fonts), banner.Hash
 	s.Theme.Tagline = pick(lots, taglines)
 	return shop.Loading{
 		ID: ID(seed, i), Slug: slug, Made: at, Settings: s,
@@ -149,19 +153,49 @@ func Shop(seed uint64, i, products int) shop.Loading {
 		Contact: shop.Contact{Kind: shop.Email, Address: fmt.Sprintf("owner%d@shops.example", i)},
 		IDs:     id.NewSource(seed, uint64(i)<<1|1, at),
 		Fill: func(ctx context.Context, tx *db.Tx) error {
-			goods := newGoods(seed, i, name)
-			for range products {
-				p := goods.next()
-				if err := catalog.Add(ctx, tx, p); err != nil {
-					return err
-				}
-				if err := search.Add(ctx, tx, catalog.Saved(p)); err != nil {
+			return fill(ctx, tx, newGoods(seed, i), products, banner)
+		},
+	}
+}
+
+// fill writes what a shop shows: its products, their pictures, which are drawn
+// when somebody looks, and its collections.
+func fill(ctx context.Context, tx *db.Tx, goods *goods, products int, banner media.Image) error {
+	if err := media.Save(ctx, tx, banner); err != nil {
+		return err
+	}
+	var all []*catalog.Product
+	pictures := map[string]bool{}
+	for range products {
+		p := goods.next()
+		if err := catalog.Add(ctx, tx, p); err != nil {
+			return err
+		}
+		if err := search.Add(ctx, tx, catalog.Saved(p)); err != nil {
+			return err
+		}
+		for _, m := range p.Images {
+			if !pictures[m.Hash] {
+				pictures[m.Hash] = true
+				if err := media.Save(ctx, tx, m.Image); err != nil {
 					return err
 				}
 			}
-			return nil
-		},
+		}
+		all = append(all, p)
 	}
+	for i, c := range shelves(all) {
+		var members []id.Product
+		for _, p := range all {
+			if c.Rule.Holds(p) {
+				members = append(members, p.ID)
+			}
+		}
+		if err := catalog.AddCollection(ctx, tx, &c, i, members); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // distribution is how many products shops have: the larger, the rarer, by a

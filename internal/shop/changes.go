@@ -19,8 +19,16 @@ var (
 	colour = regexp.MustCompile(`^#[0-9a-f]{6}$`)
 	vpa    = regexp.MustCompile(`^[a-zA-Z0-9._-]{2,256}@[a-zA-Z][a-zA-Z0-9.-]{1,63}$`)
 	hash   = regexp.MustCompile(`^[0-9a-z]{32}$`) // of an image
-	handle = regexp.MustCompile(`^[\p{L}\p{M}\p{N}_-]{1,255}$`)
 )
+
+// isHandle reports whether the text may be the handle of a collection: up to
+// 255 letters, marks and digits of any script, and _ and -. As a regular
+// expression it would take ten megabytes for as long as the program runs.
+func isHandle(text string) bool {
+	return text != "" && utf8.RuneCountInString(text) <= 255 && !strings.ContainsFunc(text, func(r rune) bool {
+		return r != '_' && r != '-' && !unicode.In(r, unicode.L, unicode.M, unicode.N)
+	})
+}
 
 // apply gives old with the changes, checked, and the texts of the policies
 // that change, by kind.
@@ -231,7 +239,7 @@ func cleanSections(given []Section) ([]Section, error) {
 		if s.Text, err = plain(pointer+"/text", s.Text, 2000, true); err != nil {
 			return nil, err
 		}
-		if s.Collection != "" && !handle.MatchString(s.Collection) {
+		if s.Collection != "" && !isHandle(s.Collection) {
 			return nil, fault.Invalid(pointer+"/collection", "%q is not the handle of a collection.", s.Collection)
 		}
 		out[i] = s

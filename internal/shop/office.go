@@ -51,8 +51,8 @@ func (o *Office) Operations() []op.Operation { return []op.Operation{&o.Show, &o
 
 // Subscribe keeps the directory's copy of the shop's name.
 func Subscribe(bus *event.Bus, f *fleet.Fleet) {
-	event.OnFlow(bus, "shop.directory", func(ctx context.Context, room *fleet.Room, _ event.Meta, e SettingsChanged) error {
-		return f.Rename(ctx, room.Shop(), e.Name)
+	event.OnFlow(bus, "shop.directory", func(ctx context.Context, room *fleet.Room, _ event.Meta, e SettingsChanged) (event.Then, error) {
+		return nil, f.Rename(ctx, room.Shop(), e.Name)
 	})
 }
 

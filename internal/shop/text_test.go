@@ -99,3 +99,16 @@ func TestDefaultsOfEveryCountry(t *testing.T) {
 		}
 	}
 }
+
+func TestHandlesOfCollections(t *testing.T) {
+	for _, good := range []string{"a", "gifts", "new-in_2", "चाय-मसाला", "ручная-работа", strings.Repeat("क", 255)} {
+		if !isHandle(good) {
+			t.Errorf("%q is refused", good)
+		}
+	}
+	for _, bad := range []string{"", "a b", "a/b", "a.b", "<b>", "\xff", strings.Repeat("a", 256), "a\n"} {
+		if isHandle(bad) {
+			t.Errorf("%q is taken", bad)
+		}
+	}
+}

@@ -20,7 +20,9 @@
 //
 //	initial + received + adjusted + restocked = available + held + sold
 //
-// which [Check] verifies. stock_product.sellable, kept in the same transaction
+// which [Check] verifies for a shop, [Audit] for one of any size without a long
+// snapshot, and [Balances] for many at once; [Explain] shows what a level must
+// follow from. stock_product.sellable, kept in the same transaction
 // too, says whether anything of a product can be bought, for whoever lists
 // products; [AvailabilityChanged] says when that may have to be shown anew.
 //

@@ -2,7 +2,6 @@ package stock_test
 
 import (
 	"context"
-	"errors"
 	"testing"
 
 	"haat/internal/db"
@@ -214,43 +213,4 @@ func TestOperations(t *testing.T) {
 		wantLevel(t, room, b.Variant, 5, 0, 0)
 		wantClean(t, room)
 	})
-}
-
-// TestCheckFindsDamage breaks each number in turn, in a transaction that is
-// then rolled back, and expects Check to name it.
-func TestCheckFindsDamage(t *testing.T) {
-	fleettest.Each(t, schemas, func(t *testing.T, room *fleet.Room) {
-		a := counted(newProduct(), 5)
-		put(t, room, a)
-		must(t, room, hold(newOrder(), soon(), stock.Line{a.Variant, 1}))
-		must(t, room, sell(newOrder(), stock.Line{a.Variant, 1}))
-		wantClean(t, room)
-		undo := errors.New("undo")
-		for name, q := range damages {
-			err := change(t, room, func(ctx context.Context, tx *db.Tx) error {
-				if n, err := tx.Exec(ctx, q); n != 1 || err != nil {
-					t.Fatalf("%s: %d rows, %v", name, n, err)
-				}
-				if found, err := stock.Check(ctx, tx); len(found) == 0 || err != nil {
-					t.Errorf("%s: not found; %v", name, err)
-				}
-				return undo
-			})
-			if !errors.Is(err, undo) {
-				t.Fatal(err)
-			}
-		}
-		wantClean(t, room)
-	})
-}
-
-var damages = map[string]*db.SQL{
-	"a unit too many":       db.Q(`UPDATE stock_level SET available = available + 1 WHERE shop = $1`),
-	"held by nobody":        db.Q(`UPDATE stock_level SET available = available - 1, held = held + 1 WHERE shop = $1`),
-	"sold to nobody":        db.Q(`UPDATE stock_level SET available = available - 1, sold = sold + 1 WHERE shop = $1`),
-	"a sale without entry":  db.Q(`DELETE FROM stock_ledger WHERE shop = $1 AND kind = 'sold'`),
-	"a hold that is gone":   db.Q(`DELETE FROM stock_hold WHERE shop = $1`),
-	"a product sold out":    db.Q(`UPDATE stock_product SET sellable = FALSE WHERE shop = $1`),
-	"a product miscounted":  db.Q(`UPDATE stock_product SET choices = choices + 1 WHERE shop = $1`),
-	"a product not counted": db.Q(`DELETE FROM stock_product WHERE shop = $1`),
 }

@@ -2,11 +2,13 @@ package draw
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"image"
 	"image/color"
 	"image/png"
 	"math"
+	"slices"
 
 	"haat/internal/media"
 )
@@ -41,13 +43,14 @@ func choose(n int) palette { return palettes[((n%len(palettes))+len(palettes))%l
 type thing struct {
 	name string
 	draw func(*pen)
+	size float64 // of its square beside others, relative to a shelf's height
 }
 
 var things = []thing{
-	{"mug", mug}, {"teapot", teapot}, {"bowl", bowl}, {"plate", plate}, {"carafe", carafe},
-	{"vase", vase}, {"planter", planter}, {"candle", candle}, {"lamp", lamp}, {"clock", clock},
-	{"print", framed}, {"basket", basket}, {"cushion", cushion}, {"shawl", shawl}, {"tote", tote},
-	{"notebook", notebook}, {"soap", soap}, {"stool", stool},
+	{"mug", mug, 0.48}, {"teapot", teapot, 0.72}, {"bowl", bowl, 0.56}, {"plate", plate, 0.58}, {"carafe", carafe, 0.76},
+	{"vase", vase, 0.92}, {"planter", planter, 0.66}, {"candle", candle, 0.5}, {"lamp", lamp, 1.02}, {"clock", clock, 0.6},
+	{"print", framed, 0.84}, {"basket", basket, 0.78}, {"cushion", cushion, 0.58}, {"shawl", shawl, 0.9}, {"tote", tote, 0.8},
+	{"notebook", notebook, 0.58}, {"soap", soap, 0.44}, {"stool", stool, 0.88},
 }
 
 // Names lists what [Product] can draw.
@@ -65,7 +68,7 @@ func Product(name string, palette, size int) image.Image {
 	img := newPicture(size, size)
 	p := &pen{img: img, s: float64(size) / 100, pal: choose(palette)}
 	alcove(p)
-	find(name)(p)
+	find(name).draw(p)
 	return img
 }
 
@@ -75,7 +78,7 @@ func Detail(name string, palette, size int) image.Image {
 	s := float64(size) / 100
 	p := &pen{img: img, s: s * 1.75, ox: -32 * s, oy: -48 * s, pal: choose(palette)}
 	alcove(p)
-	find(name)(p)
+	find(name).draw(p)
 	return img
 }
 
@@ -95,15 +98,15 @@ func Pair(name, with string, palette, size int) image.Image {
 		q.ox, q.oy = p.s*r.x-50*q.s, p.s*r.y-80*q.s
 		q.pal = choose(r.pal)
 		q.pal.wall, q.pal.table, q.pal.dark = p.pal.wall, p.pal.table, p.pal.dark
-		find(r.name)(&q)
+		find(r.name).draw(&q)
 	}
 	return img
 }
 
-func find(name string) func(*pen) {
+func find(name string) thing {
 	for _, t := range things {
 		if t.name == name {
-			return t.draw
+			return t
 		}
 	}
 	panic(fmt.Sprintf("draw: nobody has drawn a %q yet", name))
@@ -128,6 +131,12 @@ func backdrop(p *pen, w, h, y float64) {
 // Banner draws a shelf of things, w by h pixels, calm on its left, where a
 // shop's name and a line may stand.
 func Banner(palette, w, h int) image.Image {
+	return Shelf([5]string{"mug", "teapot", "vase", "lamp", "planter"}, palette, w, h)
+}
+
+// Shelf is a banner with things by names of [Names], the smaller ones at its
+// ends. It panics on another name.
+func Shelf(names [5]string, palette, w, h int) image.Image {
 	img := newPicture(w, h)
 	pal := choose(palette)
 	u := float64(h) / 100
@@ -141,31 +150,34 @@ func Banner(palette, w, h int) image.Image {
 		sun = wide / 2
 	}
 	p.fillf(fall(light(pal.arch, 0.15), pal.arch, 20, table), "M %g %d C %g %d %g %d %g %d Z", sun-62, table, sun-60, -4, sun+60, -4, sun+62, table)
-	row := []struct {
-		draw        func(*pen)
-		at, size    float64 // middle, from the sun's; size relative to the height
+	var row [len(names)]thing
+	for i, name := range names {
+		row[i] = find(name)
+	}
+	slices.SortStableFunc(row[:], func(a, b thing) int { return cmp.Compare(b.size, a.size) })
+	for i, place := range [len(row)]struct {
+		at          float64 // middle, from the sun's
 		pal         int
 		atLeastWide float64
-	}{{lamp, 36, 1.02, 0, 90}, {vase, -2, 0.92, 0, 0}, {planter, 68, 0.66, 4, 180}, {teapot, -37, 0.72, 1, 140}, {mug, -66, 0.48, 2, 180}}
-	for _, r := range row {
-		if wide < r.atLeastWide {
+	}{{36, 0, 90}, {-2, 0, 0}, {-37, 1, 140}, {68, 4, 180}, {-66, 2, 180}} {
+		if wide < place.atLeastWide {
 			continue
 		}
-		x := sun + r.at
+		x := sun + place.at
 		if wide < 90 {
 			x = wide / 2
 		} else if wide < 120 {
 			x -= 16
 		}
 		q := *p
-		q.s = u * r.size * min(1, wide/70)
+		q.s = u * row[i].size * min(1, wide/70)
 		q.ox = u*x - 50*q.s
 		q.oy = u*(table+7) - 80*q.s
-		if r.pal > 0 {
-			q.pal = choose(palette + r.pal)
+		if place.pal > 0 {
+			q.pal = choose(palette + place.pal)
 			q.pal.wall, q.pal.dark = pal.wall, pal.dark
 		}
-		r.draw(&q)
+		row[i].draw(&q)
 	}
 	return img
 }

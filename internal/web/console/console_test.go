@@ -71,7 +71,11 @@ func (h *hands) Shop(ctx context.Context, slug string) (api.ShopSummary, error) 
 	if err != nil {
 		return api.ShopSummary{}, err
 	}
-	return summary(room.Entry()), nil
+	s := summary(room.Entry())
+	if slug == "beta" {
+		s.Stock = []api.Discrepancy{{Variant: "01v", SKU: "CUP-1", Title: "A <cup>", Reason: "5 entered, but 6 stand"}, {Product: "01p", Title: "A bowl", Reason: "it says 2"}}
+	}
+	return s, nil
 }
 
 func (h *hands) SetState(ctx context.Context, slug, state string) error {
@@ -86,7 +90,7 @@ func (h *hands) Health(ctx context.Context) ([]api.Finding, error) {
 	parked, err := h.bus.ParkedCounts(ctx)
 	return []api.Finding{
 		{Name: "disk", OK: true, Detail: "214 GiB free"},
-		{Name: "parked events", OK: len(parked) == 0, Detail: "some are parked", Next: "look at them"},
+		{Name: "parked events", OK: len(parked) == 0, Detail: "some are parked", Next: "look at them", Shop: "alpha"},
 	}, err
 }
 
@@ -213,7 +217,11 @@ func TestConsole(t *testing.T) {
 		tell()
 		key := "/parked/" + url.PathEscape("alpha~listener~a/b key")
 		says("/parked", "listener", "cannot read this", `action="`+key+`/retry"`)
-		says("/", "1 of 2 checks found something.", "some are parked", "look at them")
+		says("/", "1 of 2 checks found something.", "some are parked", "look at them", `href="/shops/alpha">Look`)
+		says("/shops/beta", "Stock of CUP-1 A &lt;cup&gt;", "5 entered, but 6 stand", "haat check --shop beta --explain 01v", "Stock of A bowl")
+		if body := says("/shops/alpha", "alpha"); strings.Contains(body, "Stock of") {
+			t.Error("what is wrong in beta is told of alpha")
+		}
 		says("/shops/alpha", "cannot read this")
 		if code, _, body := a("POST", key+"/retry"); code != 409 || !strings.Contains(body, "cannot read this") {
 			t.Errorf("a retry in vain is %d", code)

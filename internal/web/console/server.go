@@ -164,7 +164,11 @@ func (s *server) overview(w http.ResponseWriter, r *http.Request) error {
 			continue
 		}
 		v.State = "bad"
-		v.Alarms = append(v.Alarms, Alarm{Kind: "bad", Title: x.Name, Text: x.Detail, Next: x.Next})
+		a := Alarm{Kind: "bad", Title: x.Name, Text: x.Detail, Next: x.Next}
+		if x.Shop != "" {
+			a.URL = "/shops/" + x.Shop
+		}
+		v.Alarms = append(v.Alarms, a)
 	}
 	if f.Alarms > 0 {
 		v.Verdict = fmt.Sprintf("%d of %d checks found something.", f.Alarms, len(findings))
@@ -358,8 +362,16 @@ func row(x api.ShopSummary) ShopRow {
 
 func detail(f Frame, x api.ShopSummary) Shop {
 	n := func(v int64) string { return strconv.FormatInt(v, 10) }
+	var alarms []Alarm
+	for _, d := range x.Stock {
+		explain := ""
+		if d.Variant != "" {
+			explain = " --explain " + d.Variant
+		}
+		alarms = append(alarms, Alarm{Kind: "bad", Title: "Stock of " + d.Item(), Text: d.Reason, Next: "Count it by hand before more of it is sold. How it came about: haat check --shop " + x.Slug + explain})
+	}
 	return Shop{
-		Frame: f, Row: row(x), ID: x.ID, Created: x.Created,
+		Frame: f, Row: row(x), ID: x.ID, Created: x.Created, Alarms: alarms,
 		Numbers: []Number{{Label: "Orders today", Value: n(x.Today)}, {Label: "Orders in 7 days", Value: n(x.Week)}, {Label: "Orders", Value: n(x.Orders)}, {Label: "Products", Value: n(x.Products)}},
 		Facts:   []Fact{{"Shard", x.Shard}, {"Writes", n(x.Writes)}, {"Events", n(x.Events)}, {"Parked events", n(x.Parked)}},
 	}

@@ -111,6 +111,7 @@ type Shop struct {
 	Row     ShopRow
 	ID      string
 	Created time.Time
+	Alarms  []Alarm // what of its stock does not add up
 	Numbers []Number
 	Facts   []Fact
 	Parked  []ParkedKey

@@ -1,0 +1,286 @@
+package event
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"haat/internal/db"
+	"haat/internal/fault"
+	"haat/internal/fleet"
+	"haat/internal/id"
+)
+
+// outlet is what the bus keeps of a shop that has news.
+type outlet struct {
+	units []*unit // one for each lane
+
+	// Guarded by Bus.mu:
+	recent []record  // the newest events committed here, without gaps
+	rested time.Time // when a unit came to rest last
+
+	// Guarded by once:
+	once    sync.Mutex
+	read    bool             // the others have been read
+	cursors map[string]int64 // by name; a name may be of several subscribers
+	parked  map[string]bool  // subscribers with parked keys
+
+	done int64 // up to where flush has written down that all is handled
+}
+
+// unit is one lane's progress with one shop. At most one goroutine works on it
+// at a time.
+type unit struct {
+	shop   id.Shop
+	lane   *lane
+	outlet *outlet
+	work   sync.Mutex // held while delivering or replaying
+
+	// Guarded by Bus.mu:
+	queued bool        // in a channel, running, or waiting to try again
+	again  bool        // news came while it ran
+	look   bool        // there may be news that is not among the recent
+	pause  *time.Timer // until it is tried again
+	pins   int         // replays and drops under way
+
+	// Guarded by work:
+	places []place // of each of the lane's subscribers; nil before they have been read
+	fails  int     // in a row, of the unit as a whole
+}
+
+// place is how far one subscriber has come.
+type place struct {
+	at      int64     // handled or skipped up to here; ahead of its cursor by what was skipped
+	parked  bool      // some key may be parked; only a delivery parks, so false is sure
+	fails   int       // in a row, for the pause
+	next    time.Time // of the next try, after a failure
+	waiting string    // for what
+}
+
+// open makes a shop's outlet. The caller holds b.mu.
+func (b *Bus) open(shop id.Shop) *outlet {
+	o := &outlet{units: make([]*unit, len(b.lanes))}
+	for i, l := range b.lanes {
+		o.units[i] = &unit{shop: shop, lane: l, outlet: o}
+	}
+	b.outlets[shop] = o
+	return o
+}
+
+// keep adds a commit's events to the recent ones, if they follow them. The
+// caller holds b.mu.
+func (b *Bus) keep(o *outlet, c fleet.Commit) {
+	if n := len(o.recent); n > 0 && c.First != o.recent[n-1].seq+1 {
+		if c.First <= o.recent[n-1].seq {
+			return // told late: whoever lacks it reads the outbox
+		}
+		b.forget(o)
+	}
+	if b.recent >= maxRecent {
+		b.forget(o)
+		for _, u := range o.units {
+			u.look = true
+		}
+		return
+	}
+	for i, e := range c.Events {
+		o.recent = append(o.recent, record{c.First + int64(i), e.ID, c.At, e.Topic, e.Key, e.Tags, e.Payload})
+	}
+	b.recent += len(c.Events)
+	if over := len(o.recent) - keepRecent; over > keepRecent {
+		o.recent = slices.Clone(o.recent[over:])
+		b.recent -= over
+	}
+}
+
+// forget lets go of an outlet's recent events. The caller holds b.mu.
+func (b *Bus) forget(o *outlet) {
+	b.recent -= len(o.recent)
+	o.recent = nil
+}
+
+var (
+	readNews = db.Q(`
+		SELECT seq, event, at, topic, key, tags, payload FROM shop_outbox
+		WHERE shop = $1 AND seq > $2 ORDER BY seq LIMIT $3`)
+	readCursors = db.Q(`SELECT name, seq FROM event_cursor WHERE shop = $1`)
+	readParked  = db.Q(`SELECT DISTINCT name FROM event_parked WHERE shop = $1`)
+)
+
+func scanRecord(r *record) []any {
+	return []any{&r.seq, &r.event, &r.at, &r.topic, &r.key, &r.tags, &r.payload}
+}
+
+// load reads how far everybody has come, once for all of an outlet's units,
+// and then for each unit what concerns it. The caller holds u.work.
+func (b *Bus) load(ctx context.Context, room *fleet.Room, u *unit) error {
+	if u.places != nil {
+		return nil
+	}
+	o := u.outlet
+	o.once.Lock()
+	defer o.once.Unlock()
+	if !o.read {
+		type cursor struct {
+			name string
+			seq  int64
+		}
+		var cursors []cursor
+		var parked []string
+		err := room.View(ctx, fleet.Newest, func(r db.Reader) (err error) {
+			if cursors, err = db.All(ctx, r, readCursors, func(c *cursor) []any { return []any{&c.name, &c.seq} }); err != nil {
+				return err
+			}
+			parked, err = db.All(ctx, r, readParked, func(s *string) []any { return []any{s} })
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		o.cursors, o.parked, o.read = map[string]int64{}, map[string]bool{}, true
+		for _, c := range cursors {
+			for name := range strings.SplitSeq(c.name, " ") {
+				o.cursors[name] = max(o.cursors[name], c.seq)
+			}
+		}
+		for _, name := range parked {
+			o.parked[name] = true
+		}
+	}
+	u.places = make([]place, len(u.lane.subs))
+	for i, s := range u.lane.subs {
+		u.places[i] = place{at: o.cursors[s.name], parked: o.parked[s.name]}
+	}
+	return nil
+}
+
+// news gives what comes after a position, 64 events at most: the recent ones
+// or, where those do not reach back as far, what the outbox has.
+func (b *Bus) news(ctx context.Context, room *fleet.Room, u *unit, after int64) (news []record, err error) {
+	b.mu.Lock()
+	look := u.look
+	if recent := u.outlet.recent; len(recent) == 0 || recent[0].seq > after+1 {
+		look = true
+	} else if i := after + 1 - recent[0].seq; i < int64(len(recent)) {
+		news = recent[i:min(i+batchSize, int64(len(recent)))]
+		look = false // first these
+	}
+	if look {
+		u.look = false // before reading: what comes meanwhile says so again
+	}
+	b.mu.Unlock()
+	if !look {
+		return news, nil
+	}
+	err = room.View(ctx, fleet.Newest, func(r db.Reader) (err error) {
+		news, err = db.All(ctx, r, readNews, scanRecord, after, batchSize)
+		return err
+	})
+	if err != nil {
+		b.mu.Lock()
+		u.look = true
+		b.mu.Unlock()
+	}
+	return news, err
+}
+
+// wait says how long to wait before the unit is tried again; 0 if all is done.
+func (u *unit) wait(err error) time.Duration {
+	if err != nil {
+		u.fails++
+		return backoff(u.fails)
+	}
+	u.fails = 0
+	var soonest time.Time
+	for _, p := range u.places {
+		if !p.next.IsZero() && (soonest.IsZero() || p.next.Before(soonest)) {
+			soonest = p.next
+		}
+	}
+	if soonest.IsZero() {
+		return 0
+	}
+	return max(time.Millisecond, time.Until(soonest))
+}
+
+// backoff grows from 20 ms to 30 s, and is cut by up to a half.
+func backoff(fails int) time.Duration {
+	pause := min(30*time.Second, 20*time.Millisecond<<min(fails, 11))
+	return pause/2 + rand.N(pause/2)
+}
+
+// rests is how long a shop has no news before what the bus did for it is
+// written down and let go: a busy shop is not interrupted for it.
+const rests = time.Second
+
+// flush writes down how far shops that rest have come, and lets go of them.
+func (b *Bus) flush(ctx context.Context) {
+	b.mu.Lock()
+	resting := map[id.Shop]*outlet{}
+	for shop, o := range b.outlets {
+		if time.Since(o.rested) >= rests && !slices.ContainsFunc(o.units, func(u *unit) bool { return u.queued || u.pins > 0 }) {
+			resting[shop] = o
+		}
+	}
+	b.mu.Unlock()
+	for shop, o := range resting {
+		if ctx.Err() != nil {
+			return
+		}
+		if err := b.flushShop(ctx, shop, o); err != nil && ctx.Err() == nil {
+			b.log.Warn("cannot store how far events were handled", "shop", shop, "err", err)
+		}
+	}
+}
+
+var moveCursor = db.Q(`
+	INSERT INTO event_cursor (shop, name, seq) VALUES ($1, $2, $3)
+	ON CONFLICT (shop, name) DO UPDATE SET seq = excluded.seq WHERE event_cursor.seq < excluded.seq`)
+
+func (b *Bus) flushShop(ctx context.Context, shop id.Shop, o *outlet) error {
+	for _, u := range o.units {
+		u.work.Lock()
+		defer u.work.Unlock()
+	}
+	done, first := int64(0), true
+	for _, u := range o.units {
+		for _, p := range u.places {
+			if first || p.at < done {
+				done, first = p.at, false
+			}
+		}
+		if u.places == nil {
+			done, first = 0, false // nobody knows how far it is
+		}
+	}
+	if done > o.done {
+		room, err := b.fleet.ByID(ctx, shop)
+		if err == nil {
+			_, err = room.Change(ctx, func(tx *db.Tx) error {
+				if _, err := tx.Exec(ctx, moveCursor, b.all, done); err != nil {
+					return err
+				}
+				return db.SetDone(ctx, tx, done)
+			})
+		}
+		if err != nil && !fault.Is(err, fault.KindNotFound) && !errors.Is(err, db.ErrMoved) {
+			return err
+		}
+		o.done = done
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, u := range o.units {
+		if u.queued || u.pins > 0 {
+			return nil // it has news again
+		}
+	}
+	b.forget(o)
+	delete(b.outlets, shop)
+	delete(b.suspects, shop)
+	return nil
+}
