@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -65,6 +66,30 @@ type Shard struct {
 	e     engine
 	erase []*stmt // one for each table of every room
 	stmts atomic.Int64
+	crowd crowd
+}
+
+// crowd counts the changes under way, by shop.
+type crowd struct {
+	mu sync.Mutex
+	of map[id.Shop]int
+}
+
+func (c *crowd) enter(shop id.Shop) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.of == nil {
+		c.of = map[id.Shop]int{}
+	}
+	c.of[shop]++
+}
+
+func (c *crowd) leave(shop id.Shop) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.of[shop]--; c.of[shop] == 0 {
+		delete(c.of, shop)
+	}
 }
 
 // OpenSQLite opens the SQLite file at path, creating it if need be, and brings
@@ -125,6 +150,14 @@ func (s *Shard) Engine() string { return s.e.name() }
 // the mark included; transaction control is not counted.
 func (s *Shard) Statements() int64 { return s.stmts.Load() }
 
+// Writing counts the changes of a shop that are under way here, those included
+// that wait for their turn.
+func (s *Shard) Writing(shop id.Shop) int {
+	s.crowd.mu.Lock()
+	defer s.crowd.mu.Unlock()
+	return s.crowd.of[shop]
+}
+
 // readHead gives where the clock stands, and the shop's document with it.
 var readHead = Q(`
 	SELECT c.epoch, t.term, c.n, c.state, d.doc
@@ -177,6 +210,8 @@ func (s *Shard) Create(ctx context.Context, shop id.Shop, epoch int64, fn func(*
 }
 
 func (s *Shard) change(ctx context.Context, shop id.Shop, epoch int64, fn func(*Tx) error) (Mark, error) {
+	s.crowd.enter(shop)
+	defer s.crowd.leave(shop)
 	var tx *Tx
 	w := &work{shop: int64(shop)}
 	w.run = func(raw session) error {

@@ -61,6 +61,9 @@ func (r *Room) Suspended() bool { return r.entry.State == Suspended }
 // Shard is the name of the shard that the shop lives on.
 func (r *Room) Shard() string { return r.entry.Shard }
 
+// Writing counts the changes of the shop that are under way in this process.
+func (r *Room) Writing() int { return r.shard.Writing(r.entry.Shop) }
+
 // View runs fn on one snapshot that is as fresh as asked. A shard of one
 // database is always fresh; a mark beyond its clock means that an acknowledged
 // write was lost, and is an error.

@@ -188,7 +188,14 @@ type Write[In, Out any] struct {
 	Role                 Role
 	Created              bool // answer 201
 	Run                  func(context.Context, *db.Tx, In) (Out, error)
+	// Early may refuse what cannot succeed as things stand. It is asked while
+	// many changes of the shop are under way, so that what is in vain, as when
+	// thousands want the last ten, does not wait in their line and lengthen it.
+	Early func(context.Context, db.Reader, In) error
 }
+
+// crowded is how many changes of a shop are under way when Early is asked.
+const crowded = 16
 
 // Do runs the operation for a page. Under an Idempotency-Key already answered
 // it gives that answer again.
@@ -202,6 +209,11 @@ func (o *Write[In, Out]) do(ctx context.Context, room *fleet.Room, by Caller, in
 		return out, mark, err
 	}
 	text, hash := introduce(&in, by, o.Name)
+	if o.Early != nil && room.Writing() >= crowded {
+		if err := o.early(ctx, room, by, in); err != nil {
+			return out, mark, err
+		}
+	}
 	mark, err = change(ctx, room, by, func(tx *db.Tx) error {
 		out, err = once(ctx, tx, by, hash, func() (Out, error) {
 			if err := audit(ctx, tx, o.Role, o.Name, by, text); err != nil {
@@ -213,6 +225,20 @@ func (o *Write[In, Out]) do(ctx context.Context, room *fleet.Room, by Caller, in
 		return err
 	})
 	return out, mark, err
+}
+
+// early asks Early, unless the caller's Idempotency-Key was answered: that
+// answer still holds.
+func (o *Write[In, Out]) early(ctx context.Context, room *fleet.Room, by Caller, in In) error {
+	return room.View(ctx, fleet.Newest, func(r db.Reader) error {
+		if by.Key != "" {
+			_, found, err := db.One(ctx, r, readAnswer, scanAnswer, by.scope(), by.Key, r.Now().Add(-KeepFor))
+			if err != nil || found {
+				return err
+			}
+		}
+		return o.Early(ctx, r, in)
+	})
 }
 
 // Flow is an operation of one shop that may leave the building: several

@@ -156,14 +156,8 @@ func (o *Order) address(b PlaceBody, settings shop.Settings) error {
 
 // price fills in lines and totals from the catalogue as it is now.
 func (o *Order) price(items []item, goods map[id.Variant]catalog.Sellable, settings shop.Settings) error {
-	var short []fault.Field
 	for _, i := range items {
 		g := goods[i.variant]
-		if why, most := problem(g, i.quantity); why == Gone {
-			short = append(short, fault.Field{Pointer: i.pointer, Message: cmp.Or(g.Title, "An item") + " is no longer sold."})
-		} else if why != "" {
-			short = append(short, shortage(i.pointer, g.Title, most))
-		}
 		o.Items += i.quantity
 		o.Lines = append(o.Lines, Line{
 			Variant: i.variant, Product: g.Product, Handle: g.Handle, Title: g.Title, VariantTitle: g.VariantTitle, SKU: g.SKU,
@@ -172,8 +166,8 @@ func (o *Order) price(items []item, goods map[id.Variant]catalog.Sellable, setti
 			Total: money.Money{Amount: g.Price * i.quantity, Currency: settings.Currency},
 		})
 	}
-	if len(short) > 0 { // stock decides below; this spares it those that cannot win
-		return outOfStock(short)
+	if err := lacking(items, goods); err != nil { // stock decides below; this spares it those that cannot win
+		return err
 	}
 	t, err := totals(items, goods, settings, o.ShippingAddress.Country)
 	if err != nil {
@@ -183,6 +177,53 @@ func (o *Order) price(items []item, goods map[id.Variant]catalog.Sellable, setti
 	o.Delivery = money.Money{Amount: t.Delivery, Currency: settings.Currency}
 	o.Total = money.Money{Amount: t.Total, Currency: settings.Currency}
 	return nil
+}
+
+// lacking is fault.Conflict "out-of-stock" if some of the items cannot be had.
+func lacking(items []item, goods map[id.Variant]catalog.Sellable) error {
+	var short []fault.Field
+	for _, i := range items {
+		g := goods[i.variant]
+		if why, most := problem(g, i.quantity); why == Gone {
+			short = append(short, fault.Field{Pointer: i.pointer, Message: cmp.Or(g.Title, "An item") + " is no longer sold."})
+		} else if why != "" {
+			short = append(short, shortage(i.pointer, g.Title, most))
+		}
+	}
+	if len(short) == 0 {
+		return nil
+	}
+	return outOfStock(short)
+}
+
+// soldOut refuses an order for what is not there any more, before it waits for
+// its turn to be placed. Whatever else is wrong with it, place says.
+func soldOut(ctx context.Context, r db.Reader, in PlaceIn) error {
+	var items []item
+	var goods map[id.Variant]catalog.Sellable
+	if in.Body.Cart == "" {
+		var err error
+		if items, err = read(in.Body.Lines, 1); err != nil {
+			return nil
+		}
+		if goods, err = sellables(ctx, r, items); err != nil {
+			return err
+		}
+	} else {
+		cart, err := parseCart(in.Body.Cart)
+		if err != nil {
+			return nil
+		}
+		c, there, err := fetch(ctx, r, cart)
+		if err != nil || c.token != "" {
+			return nil
+		}
+		items, goods = c.items, there
+	}
+	if mayEnter(items, goods) != nil {
+		return nil
+	}
+	return lacking(items, goods)
 }
 
 func shortage(pointer, title string, most int64) fault.Field {

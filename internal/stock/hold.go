@@ -33,9 +33,9 @@ func scanHeld(h *held) []any { return []any{&h.variant, &h.quantity, &h.counted,
 
 var (
 	// lockHold reads an order's hold, which nobody else can change before the commit.
-	lockHold = db.Q(`
-		UPDATE stock_hold SET quantity = quantity WHERE shop = $1 AND order_ = $2
-		RETURNING variant, quantity, counted, expires_at`)
+	lockHold = db.Q(`SELECT variant, quantity, counted, expires_at FROM stock_hold WHERE shop = $1 AND order_ = $2`).
+			Postgres(`SELECT variant, quantity, counted, expires_at FROM stock_hold WHERE shop = $1 AND order_ = $2 FOR UPDATE`,
+			"several may write there at the same time")
 	endHold = db.Q(`
 		DELETE FROM stock_hold WHERE shop = $1 AND order_ = $2
 		RETURNING variant, quantity, counted, expires_at`)
