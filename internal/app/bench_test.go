@@ -60,6 +60,7 @@ func TestBenchmarksRun(t *testing.T) {
 		if r.Name != name || len(r.Rows) == 0 || len(r.Goals) < goals || r.Machine.Cores == 0 {
 			t.Errorf("%s: %s", name, b)
 		}
+		t.Logf("%s took %.1f s", name, r.Took)
 		for _, x := range r.Rows {
 			if x.Rate <= 0 || x.Label == "" || x.Bad > 0 && name != "mix" || name != "import" && x.P99 < x.P50 {
 				t.Errorf("%s: %+v", name, x)
