@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -9,6 +10,11 @@ import (
 	"time"
 
 	"haat/internal/bench"
+	"haat/internal/catalog"
+	"haat/internal/db"
+	"haat/internal/fleet"
+	"haat/internal/id"
+	"haat/internal/shop"
 )
 
 const programEnv = "APP_TEST_PROGRAM"
@@ -31,10 +37,18 @@ func TestBenchmarksRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := filepath.Join(dir, "out")
+	host := measured
+	host.Open = func(ctx context.Context, dir string) (*bench.Platform, error) {
+		p, err := openToMeasure(ctx, dir)
+		if err == nil {
+			p.Demo = func(ctx context.Context) error { return onePot(ctx, p.Fleet) } // drawing the pictures takes minutes with -race
+		}
+		return p, err
+	}
 	var said strings.Builder
 	err := bench.Run(t.Context(), bench.Options{
 		Out: out, Doc: doc, For: 100 * time.Millisecond, Rounds: 1, Shops: 5, Seeded: 60, Crowd: 200, Rise: time.Second, Rows: 200, Large: 60,
-	}, measured, &said)
+	}, host, &said)
 	if err != nil {
 		t.Fatalf("%v after\n%s", err, said.String())
 	}
@@ -72,7 +86,7 @@ func TestBenchmarksRun(t *testing.T) {
 			if g.Met != (g.Least && g.Seen >= g.Target || !g.Least && g.Seen <= g.Target) {
 				t.Errorf("%s: %+v", name, g)
 			}
-			if strings.Contains(g.What, "errors") && g.Seen > 0 || g.What == "statements a page" && g.Seen > 2.5 || g.What == "connections open at the end" && !g.Met {
+			if strings.Contains(g.What, "errors") && g.Seen > 0 || g.What == "statements a page" && (g.Seen < 2 || g.Seen > 2.2) || g.What == "connections open at the end" && !g.Met {
 				t.Errorf("%s: %+v, %v", name, g, r.Notes)
 			}
 		}
@@ -83,4 +97,18 @@ func TestBenchmarksRun(t *testing.T) {
 	if err := bench.Run(t.Context(), bench.Options{Names: []string{"nothing"}, Out: out, For: time.Second, Rounds: 1, Shops: 5, Seeded: 60, Crowd: 200, Rise: time.Second, Rows: 200, Large: 60}, measured, &said); err == nil {
 		t.Error("a benchmark that there is not was run")
 	}
+}
+
+// onePot opens the shop that page-hit looks at, with one product.
+func onePot(ctx context.Context, f *fleet.Fleet) error {
+	settings := shop.Defaults("Demo", "IN", "INR")
+	room, err := f.Create(ctx, id.NewShop(), "demo", settings.Name, func(tx *db.Tx) error { return shop.Write(ctx, tx, settings) }, func(*db.ControlTx) error { return nil })
+	if err != nil {
+		return err
+	}
+	_, err = room.Change(ctx, func(tx *db.Tx) error {
+		return catalog.Create(ctx, tx, &catalog.Product{Handle: "pot", Title: "Pot", Status: catalog.Active, DescriptionHTML: "<p>" + strings.Repeat("Thrown by hand. ", 40) + "</p>",
+			Variants: []catalog.Variant{{Price: 100_00, Stock: &catalog.Stock{Tracked: true, Available: 5, SetAvailable: true}}}})
+	})
+	return err
 }

@@ -41,7 +41,7 @@ type Host struct {
 
 // Options are what haat bench can be told.
 type Options struct {
-	Names      []string      `arg:"" optional:"" name:"benchmark" help:"Which: page-hit, page-miss, mix, create, order, hot-sku, spike, import, big-shop, journey. All, unless given; 'table' measures nothing and writes --doc again."`
+	Names      []string      `arg:"" optional:"" name:"benchmark" help:"Which: page-hit, page-miss, mix, create, order, hot-sku, spike, import, big-shop, journey. All, unless given; 'table' measures nothing, and writes --doc and the charts again."`
 	Out        string        `default:"docs/benchmarks" help:"Folder that gets a JSON file and a chart of each." type:"path"`
 	For        time.Duration `default:"3s" help:"How long each measurement lasts."`
 	Rounds     int           `default:"3" help:"How often those that are compared take turns."`

@@ -10,17 +10,19 @@ import (
 // stands alone and is read in light and dark.
 func (r *Result) chart() string {
 	const (
-		width, left, right = 760, 250, 190
-		row, head          = 30, 62
+		bars, right = 320, 190
+		row, head   = 30, 62
+		letter      = 7 // wide, about
 	)
 	var rows []Row
-	most := 0.0
+	most, left := 0.0, 150
 	for _, x := range r.Rows {
 		if x.Rate > 0 {
 			rows = append(rows, x)
-			most = max(most, x.Rate)
+			most, left = max(most, x.Rate), max(left, letter*len([]rune(x.Label))+26)
 		}
 	}
+	width := left + bars + right
 	height := head + row*len(rows) + 26
 	var s strings.Builder
 	fmt.Fprintf(&s, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" role="img" aria-labelledby="t d" font-family="system-ui, sans-serif" font-size="13">`+"\n", width, height)
@@ -35,9 +37,9 @@ func (r *Result) chart() string {
 	for _, g := range r.Goals {
 		goals = append(goals, g.What+" "+g.target()+" ("+g.word()+")")
 	}
-	fmt.Fprintf(&s, `<text class="m" x="16" y="46">%s</text>`+"\n", html.EscapeString(clip(strings.Join(goals, "; "), 118)))
+	fmt.Fprintf(&s, `<text class="m" x="16" y="46">%s</text>`+"\n", html.EscapeString(clip(strings.Join(goals, "; "), width/letter-4)))
 	for i, x := range rows {
-		y, w := head+row*i, x.Rate/most*(width-left-right)
+		y, w := head+row*i, x.Rate/most*bars
 		class := "o"
 		if strings.HasPrefix(x.Label, "haat") || r.Name != "page-hit" {
 			class = "b"
@@ -48,7 +50,7 @@ func (r *Result) chart() string {
 		if x.P99 > 0 {
 			words += ", p99 " + figure(x.P99) + " ms"
 		}
-		fmt.Fprintf(&s, `<text class="i" x="%.1f" y="%d">%s</text>`+"\n", left+max(w, 1)+8, y+18, words)
+		fmt.Fprintf(&s, `<text class="i" x="%.1f" y="%d">%s</text>`+"\n", float64(left)+max(w, 1)+8, y+18, words)
 	}
 	noisy := ""
 	if r.Noisy {

@@ -72,7 +72,7 @@ func (b *bench) mix(ctx context.Context, r *Result) error {
 		if why != "" {
 			row.Note = "does not hold: " + why + "; " + row.Note
 			if busy < 0.85 && all.bad == 0 {
-				row.Note += ": the load or the disk is at its end, not the server's processor"
+				row.Note += ": the load, the disk or others on the machine are in the way, not the server's processor"
 			}
 		}
 		r.Rows = append(r.Rows, row)

@@ -16,7 +16,8 @@ const (
 	tablesEnd   = "<!-- end of figures -->"
 )
 
-// refresh writes a document's tables again from the JSON files of a folder.
+// refresh writes a document's tables again, and the charts, from the JSON files
+// of a folder.
 func refresh(doc, dir string) error {
 	text, err := os.ReadFile(doc)
 	if err != nil {
@@ -36,6 +37,9 @@ func refresh(doc, dir string) error {
 		var r Result
 		if err = errors.Join(err, json.Unmarshal(b, &r)); err != nil {
 			return fmt.Errorf("%s.json: %w", x.name, err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, x.name+".svg"), []byte(r.chart()), 0o644); err != nil {
+			return err
 		}
 		results = append(results, r)
 	}
