@@ -16,6 +16,10 @@ const (
 	maxAttempts = 5                // then an event is poison
 	maxCrashes  = 3                // attempts begun and never ended
 	flowTime    = 30 * time.Second // for one call of an OnFlow subscriber
+
+	// flowBatch is how long the outcomes of calls that were quick wait for each
+	// other to be committed: what a crash repeats was done within it.
+	flowBatch = 25 * time.Millisecond
 )
 
 var (
@@ -136,26 +140,87 @@ func (b *Bus) handleEach(ctx context.Context, room *fleet.Room, u *unit, from in
 		if p.at < from || p.next.After(time.Now()) {
 			continue
 		}
+		err := b.handleQuickly(ctx, room, u.lane, s, p, careful, news)
 		for _, r := range news {
-			if r.seq <= p.at {
+			if r.seq <= p.at || err != nil {
 				continue
 			}
 			if _, ok := s.handlers[r.topic]; ok {
-				if err := b.handleOne(ctx, room, s, p, r, careful || p.fails > 0); err != nil {
-					if ctx.Err() == nil {
-						p.fails++
-						p.waiting = err.Error()
-						pause := backoff(p.fails)
-						p.next = time.Now().Add(pause)
-						b.log.Warn("an event waits to be tried again", "subscriber", s.name, "shop", u.shop, "failures", p.fails, "pause", pause, "err", err)
-					}
-					break
+				if err = b.handleOne(ctx, room, s, p, r, careful || p.fails > 0); err != nil {
+					continue
 				}
 				p.fails, p.next, p.waiting = 0, time.Time{}, ""
 			}
 			p.at = r.seq
 		}
+		if err != nil && ctx.Err() == nil {
+			p.fails++
+			p.waiting = err.Error()
+			pause := backoff(p.fails)
+			p.next = time.Now().Add(pause)
+			b.log.Warn("an event waits to be tried again", "subscriber", s.name, "shop", u.shop, "failures", p.fails, "pause", pause, "err", err)
+		}
 	}
+}
+
+// handleQuickly hands a flow that has no trouble its events, and commits the
+// outcomes of calls that take little time together. An event that fails is
+// judged; with what comes behind it handleQuickly does nothing more.
+func (b *Bus) handleQuickly(ctx context.Context, room *fleet.Room, l *lane, s *subscriber, p *place, careful bool, news []record) error {
+	if !l.flow || careful || p.parked || p.fails > 0 {
+		return nil
+	}
+	var done []handler
+	var of []record
+	commit := func(last int64) error {
+		if len(done) > 0 {
+			// Also if the bus is being closed: what was called out was called out.
+			_, err := room.Change(context.WithoutCancel(ctx), func(tx *db.Tx) error {
+				for i, h := range done {
+					if err := h.tx(ctx, tx, of[i]); err != nil {
+						return err
+					}
+				}
+				_, err := tx.Exec(ctx, moveCursor, s.name, last)
+				return err
+			})
+			if err != nil {
+				return err
+			}
+		}
+		p.at, done, of = last, nil, nil
+		return nil
+	}
+	begun, last := time.Now(), p.at
+	for _, r := range news {
+		if r.seq <= p.at {
+			continue
+		}
+		h, ok := s.handlers[r.topic]
+		if ok && h.flow != nil {
+			then, err := runFlow(ctx, h, room, r)
+			if err != nil {
+				if c := commit(last); c != nil {
+					return c
+				}
+				if err = b.judge(ctx, room, s, p, r, attempt{}, false, err); err == nil {
+					p.at = r.seq // it was parked
+				}
+				return err
+			}
+			h = handler{tx: then.record}
+		}
+		if last = r.seq; ok {
+			done, of = append(done, h), append(of, r)
+		}
+		if time.Since(begun) > flowBatch {
+			if err := commit(last); err != nil {
+				return err
+			}
+			begun = time.Now()
+		}
+	}
+	return commit(last)
 }
 
 // attempt counts how often an event was tried, and how often the program died
@@ -195,6 +260,12 @@ func (b *Bus) handleOne(ctx context.Context, room *fleet.Room, s *subscriber, p 
 	} else if err = b.run(ctx, room, s, r, careful); err == nil {
 		return nil
 	}
+	return b.judge(ctx, room, s, p, r, try, careful, err)
+}
+
+// judge decides what becomes of an event that failed: it is tried again, which
+// the error says, or parked.
+func (b *Bus) judge(ctx context.Context, room *fleet.Room, s *subscriber, p *place, r record, try attempt, careful bool, err error) error {
 	again := ctx.Err() != nil || isUnavailable(err)
 	if !careful && !again {
 		_, count := room.Change(ctx, func(tx *db.Tx) (err error) {
