@@ -81,14 +81,20 @@ func scanRow(r *row) []any { return []any{&r.id, &r.p.Name, &r.p.Phone, &r.p.Ema
 
 // Record notes that a person has ordered for spent minor units, and gives the
 // customer that they are: found by phone, else by e-mail, else new. It costs
-// one statement for a customer who is known and has given the same details,
+// one statement for a customer who gives a number only, or who is known and has
+// given the same details,
 // two otherwise. Somebody with neither phone nor e-mail is fault.Invalid.
 func Record(ctx context.Context, tx *db.Tx, p Person, spent int64, at time.Time) (id.Customer, error) {
 	if p.Phone == "" && p.Email == "" {
 		return id.Customer{}, fault.Invalid("/contact/phone", "Give a phone number or an e-mail address.")
 	}
 	text := words(p)
-	r, found, err := db.One(ctx, tx, again, scanRow, p.Phone, p.Email, p.Name, text, spent, at)
+	var r row
+	var found bool
+	var err error
+	if p.Email != "" { // a number alone finds its own
+		r, found, err = db.One(ctx, tx, again, scanRow, p.Phone, p.Email, p.Name, text, spent, at)
+	}
 	if err == nil && !found {
 		q := firstByPhone
 		if p.Phone == "" {
