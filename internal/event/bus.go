@@ -24,6 +24,8 @@ type Bus struct {
 
 	mu       sync.Mutex
 	outlets  map[id.Shop]*outlet
+	most     int        // outlets
+	full     bool       // a shop's news found no outlet
 	recent   int        // events kept in memory, by all outlets
 	ready    chan *unit // of lanes that write
 	slow     chan *unit // of lanes that may call out: they may take seconds
@@ -67,14 +69,14 @@ type lane struct {
 const (
 	txWorkers   = 4
 	flowWorkers = 8
-	maxOutlets  = 50_000 // beyond, news waits for the next discovery
+	maxOutlets  = 20_000 // beyond, news waits for a discovery once there is room
 	maxRecent   = 20_000 // events kept in memory until they are delivered
 	keepRecent  = 128    // of them of one shop
 )
 
 // NewBus makes a bus over the fleet's shards.
 func NewBus(f *fleet.Fleet, log *slog.Logger) *Bus {
-	b := &Bus{fleet: f, log: log, outlets: map[id.Shop]*outlet{}, searched: map[string]bool{}, suspects: map[id.Shop]bool{}, followers: map[id.Shop]map[chan struct{}]bool{}}
+	b := &Bus{fleet: f, log: log, most: maxOutlets, outlets: map[id.Shop]*outlet{}, searched: map[string]bool{}, suspects: map[id.Shop]bool{}, followers: map[id.Shop]map[chan struct{}]bool{}}
 	b.idle = sync.NewCond(&b.mu)
 	b.seats.perShop, b.seats.all, b.seats.taken = 50, 5_000, map[id.Shop]int{}
 	f.OnWrite(b.written)
@@ -129,8 +131,9 @@ func (b *Bus) Start(ctx context.Context) {
 		b.lanes = append(b.lanes, &lane{joined(writers), writers, false})
 	}
 	b.all = joined(b.subs)
-	most := maxOutlets * max(1, len(b.lanes))
-	b.ready, b.slow = make(chan *unit, most), make(chan *unit, most)
+	flows := len(b.subs) - len(writers)
+	const more = 1000 // replays open outlets too
+	b.ready, b.slow = make(chan *unit, maxOutlets+more), make(chan *unit, (maxOutlets+more)*flows)
 	b.mu.Unlock()
 	for range txWorkers {
 		b.running.Go(func() { b.worker(b.ready) })
@@ -165,7 +168,8 @@ func (b *Bus) written(c fleet.Commit) {
 	}
 	o := b.outlets[c.Shop]
 	if o == nil {
-		if len(b.outlets) >= maxOutlets {
+		if len(b.outlets) >= b.most {
+			b.full = true
 			return
 		}
 		o = b.open(c.Shop)
@@ -326,10 +330,24 @@ func (b *Bus) housekeeper() {
 			return
 		case <-flush.C:
 			b.flush(b.ctx)
+			if b.room() {
+				b.discover(b.ctx)
+			}
 		case <-poll.C:
 			b.discover(b.ctx)
 		}
 	}
+}
+
+// room reports whether shops were turned away and there is room for some now.
+func (b *Bus) room() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.full || len(b.outlets) > b.most/2 {
+		return false
+	}
+	b.full = false
+	return true
 }
 
 // Backlog gives, for the operator, the number of units at work and what those

@@ -194,3 +194,24 @@ func TestACrashLoopEnds(t *testing.T) {
 		b.Close()
 	})
 }
+
+// More shops have news than there are outlets: they have their turns.
+func TestMoreShopsThanOutlets(t *testing.T) {
+	each(t, func(t *testing.T, f *fleet.Fleet) {
+		var rooms []*fleet.Room
+		for i := range 12 {
+			rooms = append(rooms, fleettest.NewShop(t, f, fmt.Sprint("s", i)))
+		}
+		b := event.NewBus(f, quiet())
+		b.Outlets(3)
+		event.On(b, "one", record("one"))
+		b.Start(t.Context())
+		defer b.Close()
+		for _, r := range rooms {
+			emit(t, r, happened{K: "a"}, happened{K: "b"})
+		}
+		for i, r := range rooms {
+			until(t, fmt.Sprintf("shop %d is served", i), func() bool { return slices.Equal(seqs(t, r, "one"), upTo(2)) })
+		}
+	})
+}
