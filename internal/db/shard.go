@@ -65,6 +65,7 @@ type Shard struct {
 	e     engine
 	erase []*stmt // one for each table of every room
 	stmts atomic.Int64
+	all   atomic.Int64
 }
 
 // OpenSQLite opens the SQLite file at path, creating it if need be, and brings
@@ -84,12 +85,15 @@ func OpenPostgres(ctx context.Context, dsn string, schemas []*SchemaSet) (*Shard
 	if err != nil {
 		return nil, err
 	}
+	if err := e.checkRole(ctx); err != nil {
+		return nil, errors.Join(err, e.close())
+	}
 	return openShard(ctx, e, schemas)
 }
 
 func openShard(ctx context.Context, e engine, schemas []*SchemaSet) (*Shard, error) {
 	all := append([]*SchemaSet{clockSchema}, schemas...)
-	if err := migrate(ctx, e, all); err != nil {
+	if err := migrate(ctx, e, all, true); err != nil {
 		return nil, errors.Join(err, e.close())
 	}
 	s := &Shard{e: e}
@@ -125,6 +129,9 @@ func (s *Shard) Engine() string { return s.e.name() }
 // the mark included; transaction control is not counted.
 func (s *Shard) Statements() int64 { return s.stmts.Load() }
 
+// Acrosses counts the calls of Across.
+func (s *Shard) Acrosses() int64 { return s.all.Load() }
+
 // readHead gives where the clock stands, and the shop's document with it.
 var readHead = Q(`
 	SELECT c.epoch, t.term, c.n, c.state, d.doc
@@ -137,6 +144,7 @@ var readHead = Q(`
 // not live here at this epoch; a shop that is about to move is still read.
 func (s *Shard) View(ctx context.Context, shop id.Shop, epoch int64, fn func(*View) error) error {
 	return s.e.read(ctx, func(raw session) error {
+		enter(raw, int64(shop))
 		c := counted{raw, &s.stmts}
 		v := &View{shop: shop, mark: Mark{Shop: shop}, now: time.Now().UTC(), s: c}
 		var state string
@@ -217,10 +225,13 @@ type Count struct {
 	N    int64
 }
 
-// Across runs a shard-wide statement in one snapshot.
+// Across runs a shard-wide statement in one snapshot. It is the one way to read
+// more than one shop's rows.
 func (s *Shard) Across(ctx context.Context, q *AcrossSQL, args ...any) ([]Count, error) {
 	var out []Count
+	s.all.Add(1)
 	err := s.e.read(ctx, func(raw session) (err error) {
+		leave(raw)
 		out, err = across(ctx, raw, q, args)
 		return err
 	})
@@ -274,7 +285,7 @@ func OpenControl(ctx context.Context, dsn string, o SQLiteOptions, schemas []*Sc
 	if err != nil {
 		return nil, err
 	}
-	if err := migrate(ctx, e, schemas); err != nil {
+	if err := migrate(ctx, e, schemas, false); err != nil {
 		return nil, errors.Join(err, e.close())
 	}
 	return &Control{e}, nil

@@ -38,7 +38,7 @@ var servers struct {
 }
 
 // Postgres gives the address of an empty database on a real PostgreSQL
-// server. The database is dropped when the test ends, whoever is still
+// server, and of the role that owns it, as haat is to be run. The database is dropped when the test ends, whoever is still
 // connected. Without PostgreSQL's programs the test fails; it is not skipped.
 func Postgres(tb testing.TB) (dsn string) {
 	tb.Helper()
@@ -55,7 +55,7 @@ func Postgres(tb testing.TB) (dsn string) {
 			tb.Errorf("drop the test's database: %v", err)
 		}
 	})
-	return s.dsn(name)
+	return s.dsn(name, "haat")
 }
 
 // Main runs a package's tests, stops what they started and exits.
@@ -196,9 +196,9 @@ func (s *postgres) connect() error {
 	defer cancel()
 	for tick := time.NewTicker(10 * time.Millisecond); ; {
 		var err error
-		if s.admin, err = pgx.Connect(ctx, s.dsn("postgres")); err == nil {
+		if s.admin, err = pgx.Connect(ctx, s.dsn("postgres", "postgres")); err == nil {
 			tick.Stop()
-			return nil
+			return s.exec(`CREATE ROLE haat LOGIN`)
 		}
 		select {
 		case <-tick.C:
@@ -218,8 +218,8 @@ func (s *postgres) log() string {
 	return strings.TrimSpace(string(b[max(0, len(b)-2000):]))
 }
 
-func (s *postgres) dsn(database string) string {
-	q := url.Values{"host": {s.dir}, "user": {"postgres"}, "sslmode": {"disable"}}
+func (s *postgres) dsn(database, user string) string {
+	q := url.Values{"host": {s.dir}, "user": {user}, "sslmode": {"disable"}}
 	return "postgres:///" + database + "?" + q.Encode()
 }
 
@@ -228,7 +228,7 @@ func (s *postgres) create() (string, error) {
 	defer s.mu.Unlock()
 	s.n++
 	name := "test_" + strconv.Itoa(s.n)
-	return name, s.exec(`CREATE DATABASE ` + name)
+	return name, s.exec(`CREATE DATABASE ` + name + ` OWNER haat`)
 }
 
 func (s *postgres) drop(name string) error {
