@@ -14,12 +14,15 @@ import (
 // postgres is a PostgreSQL database behind a pool of connections, as many as
 // pool_max_conns of its DSN says. Of several hosts in the DSN it talks to the
 // one that takes writes.
-type postgres struct{ pool *pgxpool.Pool }
+type postgres struct {
+	pool  *pgxpool.Pool
+	tries int // of a transaction that the server ended, or lost
+}
 
 const (
 	connectWait = 5 * time.Second // for one host to answer
 	acquireWait = 5 * time.Second // for a connection, if the caller would wait longer
-	serverTries = 4               // of a transaction that the server ended, or lost
+	serverTries = 8               // of a transaction that the server ended, or lost
 )
 
 func openPostgres(ctx context.Context, dsn string) (*postgres, error) {
@@ -50,7 +53,7 @@ func openPostgres(ctx context.Context, dsn string) (*postgres, error) {
 		pool.Close()
 		return nil, cannotConnect(err)
 	}
-	return &postgres{pool}, nil
+	return &postgres{pool, serverTries}, nil
 }
 
 func (e *postgres) name() string { return "postgres" }
@@ -93,7 +96,7 @@ func (e *postgres) read(ctx context.Context, fn func(session) error) error {
 		err = safely(func() error { return fn(s) })
 		broken := s.broken(ctx)
 		s.end()
-		if err == nil || !broken || s.answered || try == serverTries {
+		if err == nil || !broken || s.answered || try == e.tries {
 			return err
 		}
 	}
@@ -104,7 +107,7 @@ func (e *postgres) read(ctx context.Context, fn func(session) error) error {
 func (e *postgres) write(ctx context.Context, w *work) error {
 	for try := 1; ; try++ {
 		again, err := e.writeOnce(ctx, w)
-		if err == nil || !again || try == serverTries {
+		if err == nil || !again || try == e.tries {
 			return err
 		}
 	}
@@ -163,6 +166,7 @@ type pgSession struct {
 	conn     *pgxpool.Conn
 	ahead    []ahead
 	answered bool // the server has answered a statement
+	failed   error
 }
 
 // ahead is a statement whose answer nobody reads.
@@ -198,7 +202,18 @@ func skip(res pgx.BatchResults, n int) error {
 	return nil
 }
 
+// fail keeps the error of a statement. The transaction ends with it, and may
+// not even have begun: whatever a closure makes of the error, nothing runs
+// after it.
+func (s *pgSession) fail(err error) error {
+	s.failed = pgError(err)
+	return s.failed
+}
+
 func (s *pgSession) query(ctx context.Context, q *stmt, args []any, row func(func(...any) error) error) (err error) {
+	if s.failed != nil {
+		return fmt.Errorf("after %w", s.failed)
+	}
 	var rows pgx.Rows
 	if len(s.ahead) == 0 {
 		rows, err = s.conn.Query(ctx, q.postgres, args...)
@@ -207,17 +222,17 @@ func (s *pgSession) query(ctx context.Context, q *stmt, args []any, row func(fun
 		b.Queue(q.postgres, args...)
 		res := s.conn.SendBatch(ctx, b)
 		defer func() {
-			if end := res.Close(); err == nil {
-				err = pgError(end)
+			if end := res.Close(); err == nil && end != nil {
+				err = s.fail(end)
 			}
 		}()
 		if err := skip(res, n); err != nil {
-			return pgError(err)
+			return s.fail(err)
 		}
 		rows, err = res.Query()
 	}
 	if err != nil {
-		return pgError(err)
+		return s.fail(err)
 	}
 	defer rows.Close()
 	for rows.Next() {
@@ -227,13 +242,16 @@ func (s *pgSession) query(ctx context.Context, q *stmt, args []any, row func(fun
 		}
 	}
 	if err := rows.Err(); err != nil {
-		return pgError(err)
+		return s.fail(err)
 	}
 	s.answered = true
 	return nil
 }
 
 func (s *pgSession) exec(ctx context.Context, q *stmt, args []any) (_ int64, err error) {
+	if s.failed != nil {
+		return 0, fmt.Errorf("after %w", s.failed)
+	}
 	var tag pgconn.CommandTag
 	if len(s.ahead) == 0 {
 		tag, err = s.conn.Exec(ctx, q.postgres, args...)
@@ -249,7 +267,7 @@ func (s *pgSession) exec(ctx context.Context, q *stmt, args []any) (_ int64, err
 		}
 	}
 	if err != nil {
-		return 0, pgError(err)
+		return 0, s.fail(err)
 	}
 	s.answered = true
 	return tag.RowsAffected(), nil
@@ -263,6 +281,9 @@ func (s *pgSession) exec(ctx context.Context, q *stmt, args []any) (_ int64, err
 // not come to COMMIT. After a COMMIT that was sent and not answered nobody
 // knows, which is ErrDoubt.
 func (s *pgSession) commit(ctx context.Context, t *tick) error {
+	if s.failed != nil {
+		return fmt.Errorf("after %w", s.failed)
+	}
 	if t == nil && len(s.ahead) > 0 {
 		return nil // it has run nothing
 	}

@@ -79,6 +79,22 @@ func (s *pgSession) enter(shop int64) {
 
 func (s *pgSession) leave() { s.ahead = append(s.ahead, ahead{text: leaveShops}) }
 
+var identity = newStmt(`
+	SELECT c.system_identifier::text || '/' || d.oid::text
+	FROM pg_control_system() c, pg_database d WHERE d.datname = current_database()`)
+
+// Identity names the database that a shard on PostgreSQL is, however its DSN
+// names it: the same for a primary and its standbys. It is empty on SQLite.
+func (s *Shard) Identity(ctx context.Context) (name string, err error) {
+	if s.e.name() != "postgres" {
+		return "", nil
+	}
+	err = s.e.read(ctx, func(raw session) error {
+		return each(ctx, raw, &identity, func(n *string) []any { return []any{n} }, func(n string) error { name = n; return nil }, nil)
+	})
+	return name, err
+}
+
 var boundRole = newStmt(`SELECT rolname, rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user`)
 
 // checkRole refuses a role that the second wall does not bind.
