@@ -167,6 +167,7 @@ type pgSession struct {
 	ahead    []ahead
 	answered bool // the server has answered a statement
 	failed   error
+	work     bool // a statement of a caller waits in ahead
 }
 
 // ahead is a statement whose answer nobody reads.
@@ -183,20 +184,20 @@ func (e *postgres) begin(ctx context.Context, with string) (*pgSession, error) {
 	return &pgSession{conn: conn, ahead: []ahead{{text: with}}}, nil
 }
 
-// batch holds what is to be sent ahead of a statement, and how many that are.
-func (s *pgSession) batch() (b *pgx.Batch, n int) {
+// batch holds what is to be sent ahead of a statement.
+func (s *pgSession) batch() (b *pgx.Batch, sent []ahead) {
 	b = &pgx.Batch{}
 	for _, a := range s.ahead {
 		b.Queue(a.text, a.args...)
 	}
-	n, s.ahead = len(s.ahead), nil
-	return b, n
+	sent, s.ahead = s.ahead, nil
+	return b, sent
 }
 
-func skip(res pgx.BatchResults, n int) error {
-	for range n {
+func skip(res pgx.BatchResults, sent []ahead) error {
+	for _, a := range sent {
 		if _, err := res.Exec(); err != nil {
-			return err
+			return fmt.Errorf("%s: %w", firstLine(a.text), err)
 		}
 	}
 	return nil
@@ -218,7 +219,7 @@ func (s *pgSession) query(ctx context.Context, q *stmt, args []any, row func(fun
 	if len(s.ahead) == 0 {
 		rows, err = s.conn.Query(ctx, q.postgres, args...)
 	} else {
-		b, n := s.batch()
+		b, sent := s.batch()
 		b.Queue(q.postgres, args...)
 		res := s.conn.SendBatch(ctx, b)
 		defer func() {
@@ -226,7 +227,7 @@ func (s *pgSession) query(ctx context.Context, q *stmt, args []any, row func(fun
 				err = s.fail(end)
 			}
 		}()
-		if err := skip(res, n); err != nil {
+		if err := skip(res, sent); err != nil {
 			return s.fail(err)
 		}
 		rows, err = res.Query()
@@ -256,10 +257,10 @@ func (s *pgSession) exec(ctx context.Context, q *stmt, args []any) (_ int64, err
 	if len(s.ahead) == 0 {
 		tag, err = s.conn.Exec(ctx, q.postgres, args...)
 	} else {
-		b, n := s.batch()
+		b, sent := s.batch()
 		b.Queue(q.postgres, args...)
 		res := s.conn.SendBatch(ctx, b)
-		if err = skip(res, n); err == nil {
+		if err = skip(res, sent); err == nil {
 			tag, err = res.Exec()
 		}
 		if end := res.Close(); err == nil {
@@ -284,10 +285,10 @@ func (s *pgSession) commit(ctx context.Context, t *tick) error {
 	if s.failed != nil {
 		return fmt.Errorf("after %w", s.failed)
 	}
-	if t == nil && len(s.ahead) > 0 {
+	if t == nil && len(s.ahead) > 0 && !s.work {
 		return nil // it has run nothing
 	}
-	b, n := s.batch()
+	b, sent := s.batch()
 	if t != nil {
 		ids, payloads := make([][]byte, len(t.out)), make([][]byte, len(t.out))
 		topics, keys, tags := make([]string, len(t.out)), make([]string, len(t.out)), make([]string, len(t.out))
@@ -299,7 +300,7 @@ func (s *pgSession) commit(ctx context.Context, t *tick) error {
 	}
 	b.Queue(`COMMIT`)
 	res := s.conn.SendBatch(ctx, b)
-	err := skip(res, n)
+	err := skip(res, sent)
 	if err == nil && t != nil {
 		err = res.QueryRow().Scan(&t.n, &t.seq, &t.term)
 	}
