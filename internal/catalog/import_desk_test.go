@@ -166,7 +166,11 @@ func TestAnImportWaitsWhileItsShopMoves(t *testing.T) {
 	})
 }
 
-var setState = db.C(`UPDATE shop_clock SET state = $1`)
+var (
+	setState = db.C(`UPDATE shop_clock SET state = $1`)
+	// On PostgreSQL nobody sees a shop's rows without it, however connected.
+	enterShop = db.C(`SELECT set_config('haat.shop', $1::bigint::text, true)`)
+)
 
 // onFences runs fn on each engine with a way to close the shop, as a move
 // does, and to open it again.
@@ -182,6 +186,11 @@ func onFences(t *testing.T, fn func(t *testing.T, f *fleet.Fleet, room *fleet.Ro
 			t.Helper()
 			state := map[bool]string{true: "open", false: "moving"}[open]
 			if err := side.Change(t.Context(), func(tx *db.ControlTx) error {
+				if f.Shard(room.Shard()).Engine() == "postgres" {
+					if _, err := tx.Exec(t.Context(), enterShop, int64(room.Entry().Shop)); err != nil {
+						return err
+					}
+				}
 				_, err := tx.Exec(t.Context(), setState, state)
 				return err
 			}); err != nil {

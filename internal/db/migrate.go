@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"time"
@@ -19,8 +20,11 @@ var (
 )
 
 // migrate brings every room's schema up to date, all in one transaction, and
-// refuses a database that a newer program has written.
-func migrate(ctx context.Context, e engine, sets []*SchemaSet) error {
+// refuses a database that a newer program has written, or one of another kind:
+// shards and control databases have rooms in common. Those of a shard on
+// PostgreSQL get the second wall.
+func migrate(ctx context.Context, e engine, sets []*SchemaSet, shard bool) error {
+	wall := shard && e.name() == "postgres"
 	return e.migrate(ctx, func(s session, script func(string) error) error {
 		err := script(`CREATE TABLE IF NOT EXISTS schema_version (
 			room TEXT NOT NULL, version BIGINT NOT NULL, name TEXT NOT NULL, at BIGINT NOT NULL,
@@ -28,6 +32,10 @@ func migrate(ctx context.Context, e engine, sets []*SchemaSet) error {
 		if err != nil {
 			return fmt.Errorf("schema_version: %w", err)
 		}
+		if err := checkKind(ctx, s, sets, shard); err != nil {
+			return err
+		}
+		lowered := false
 		for _, set := range sets {
 			steps, err := set.steps(e.name())
 			if err != nil {
@@ -44,6 +52,12 @@ func migrate(ctx context.Context, e engine, sets []*SchemaSet) error {
 				if int64(st.version) <= have {
 					continue
 				}
+				if wall && !lowered {
+					if err := script(lowerWall); err != nil {
+						return fmt.Errorf("lower the wall between shops: %w", err)
+					}
+					lowered = true
+				}
 				if err := script(st.text); err != nil {
 					return fmt.Errorf("schema of %s, %s: %w", set.Room, st.name, err)
 				}
@@ -56,8 +70,32 @@ func migrate(ctx context.Context, e engine, sets []*SchemaSet) error {
 				return fmt.Errorf("the schema of %s is at version %d, but this program knows only %d: a newer haat has written here", set.Room, have, newest)
 			}
 		}
+		if wall {
+			if err := script(raiseWall); err != nil {
+				return fmt.Errorf("raise the wall between shops: %w", err)
+			}
+		}
 		return nil
 	})
+}
+
+var readRooms = newStmt(`SELECT room FROM schema_version GROUP BY room`)
+
+// checkKind tells a shard, which has clocks, from a control database. Whoever
+// brings no schema may look into either.
+func checkKind(ctx context.Context, s session, sets []*SchemaSet, shard bool) error {
+	some, clocks := false, false
+	err := each(ctx, s, &readRooms, func(room *string) []any { return []any{room} }, func(room string) error {
+		some, clocks = true, clocks || room == clockSchema.Room
+		return nil
+	}, nil)
+	switch {
+	case err != nil || !some || clocks == shard || len(sets) == 0:
+		return err
+	case shard:
+		return errors.New("this is a control database, which cannot hold shops: give the shard a database of its own")
+	}
+	return errors.New("this database holds shops: give the control database one of its own")
 }
 
 func stack() []byte { return debug.Stack() }

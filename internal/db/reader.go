@@ -184,7 +184,7 @@ func (t *Tx) Doc(ctx context.Context) ([]byte, error) {
 // SetDoc writes the shop's settings document, which every View reads together
 // with its mark. Keep it small: it is read for every page.
 func (t *Tx) SetDoc(ctx context.Context, doc []byte) error {
-	_, err := t.Exec(ctx, writeDoc, doc)
+	err := t.Later(ctx, writeDoc, doc)
 	t.doc, t.known = doc, err == nil
 	return err
 }

@@ -66,16 +66,17 @@ type Shard struct {
 	e     engine
 	erase []*stmt // one for each table of every room
 	stmts atomic.Int64
-	crowd crowd
+	all   atomic.Int64
+	busy  inFlight
 }
 
-// crowd counts the changes under way, by shop.
-type crowd struct {
+// inFlight counts the changes under way, by shop.
+type inFlight struct {
 	mu sync.Mutex
 	of map[id.Shop]int
 }
 
-func (c *crowd) enter(shop id.Shop) {
+func (c *inFlight) enter(shop id.Shop) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.of == nil {
@@ -84,7 +85,7 @@ func (c *crowd) enter(shop id.Shop) {
 	c.of[shop]++
 }
 
-func (c *crowd) leave(shop id.Shop) {
+func (c *inFlight) leave(shop id.Shop) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.of[shop]--; c.of[shop] == 0 {
@@ -109,12 +110,15 @@ func OpenPostgres(ctx context.Context, dsn string, schemas []*SchemaSet) (*Shard
 	if err != nil {
 		return nil, err
 	}
+	if err := e.checkRole(ctx); err != nil {
+		return nil, errors.Join(err, e.close())
+	}
 	return openShard(ctx, e, schemas)
 }
 
 func openShard(ctx context.Context, e engine, schemas []*SchemaSet) (*Shard, error) {
 	all := append([]*SchemaSet{clockSchema}, schemas...)
-	if err := migrate(ctx, e, all); err != nil {
+	if err := migrate(ctx, e, all, true); err != nil {
 		return nil, errors.Join(err, e.close())
 	}
 	s := &Shard{e: e}
@@ -153,10 +157,13 @@ func (s *Shard) Statements() int64 { return s.stmts.Load() }
 // Writing counts the changes of a shop that are under way here, those included
 // that wait for their turn.
 func (s *Shard) Writing(shop id.Shop) int {
-	s.crowd.mu.Lock()
-	defer s.crowd.mu.Unlock()
-	return s.crowd.of[shop]
+	s.busy.mu.Lock()
+	defer s.busy.mu.Unlock()
+	return s.busy.of[shop]
 }
+
+// Acrosses counts the calls of Across.
+func (s *Shard) Acrosses() int64 { return s.all.Load() }
 
 // readHead gives where the clock stands, and the shop's document with it.
 var readHead = Q(`
@@ -170,6 +177,7 @@ var readHead = Q(`
 // not live here at this epoch; a shop that is about to move is still read.
 func (s *Shard) View(ctx context.Context, shop id.Shop, epoch int64, fn func(*View) error) error {
 	return s.e.read(ctx, func(raw session) error {
+		enter(raw, int64(shop))
 		c := counted{raw, &s.stmts}
 		v := &View{shop: shop, mark: Mark{Shop: shop}, now: time.Now().UTC(), s: c}
 		var state string
@@ -210,8 +218,8 @@ func (s *Shard) Create(ctx context.Context, shop id.Shop, epoch int64, fn func(*
 }
 
 func (s *Shard) change(ctx context.Context, shop id.Shop, epoch int64, fn func(*Tx) error) (Mark, error) {
-	s.crowd.enter(shop)
-	defer s.crowd.leave(shop)
+	s.busy.enter(shop)
+	defer s.busy.leave(shop)
 	var tx *Tx
 	w := &work{shop: int64(shop)}
 	w.run = func(raw session) error {
@@ -252,10 +260,13 @@ type Count struct {
 	N    int64
 }
 
-// Across runs a shard-wide statement in one snapshot.
+// Across runs a shard-wide statement in one snapshot. It is the one way to read
+// more than one shop's rows.
 func (s *Shard) Across(ctx context.Context, q *AcrossSQL, args ...any) ([]Count, error) {
 	var out []Count
+	s.all.Add(1)
 	err := s.e.read(ctx, func(raw session) (err error) {
+		leave(raw)
 		out, err = across(ctx, raw, q, args)
 		return err
 	})
@@ -309,7 +320,7 @@ func OpenControl(ctx context.Context, dsn string, o SQLiteOptions, schemas []*Sc
 	if err != nil {
 		return nil, err
 	}
-	if err := migrate(ctx, e, schemas); err != nil {
+	if err := migrate(ctx, e, schemas, false); err != nil {
 		return nil, errors.Join(err, e.close())
 	}
 	return &Control{e}, nil

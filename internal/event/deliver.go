@@ -118,8 +118,7 @@ func (b *Bus) handleTogether(ctx context.Context, room *fleet.Room, u *unit, new
 					}
 				}
 			}
-			_, err := tx.Exec(ctx, moveCursor, u.lane.name, last)
-			return err
+			return tx.Later(ctx, moveCursor, u.lane.name, last)
 		})
 		if err != nil {
 			return false
@@ -320,12 +319,11 @@ func (b *Bus) run(ctx context.Context, room *fleet.Room, s *subscriber, r record
 			return err
 		}
 		if counted {
-			if _, err := tx.Exec(ctx, endAttempts, s.name, r.seq); err != nil {
+			if err := tx.Later(ctx, endAttempts, s.name, r.seq); err != nil {
 				return err
 			}
 		}
-		_, err := tx.Exec(ctx, moveCursor, s.name, r.seq)
-		return err
+		return tx.Later(ctx, moveCursor, s.name, r.seq)
 	})
 	return err
 }

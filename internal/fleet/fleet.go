@@ -146,10 +146,11 @@ func OpenFleet(ctx context.Context, c Config) (*Fleet, error) {
 			return nil, err
 		}
 	}
+	who := map[string]string{} // the shard, by what its database is
 	for _, r := range rows {
 		var s *db.Shard
 		var err error
-		if strings.HasPrefix(r.dsn, "postgres://") {
+		if strings.HasPrefix(r.dsn, "postgres://") || strings.HasPrefix(r.dsn, "postgresql://") {
 			s, err = db.OpenPostgres(ctx, r.dsn, c.Schemas)
 		} else {
 			path := r.dsn
@@ -162,6 +163,14 @@ func OpenFleet(ctx context.Context, c Config) (*Fleet, error) {
 			return nil, errors.Join(fmt.Errorf("shard %s: %w", r.id, err), f.Close())
 		}
 		f.shards[r.id], f.order = s, append(f.order, r.id)
+		is, err := s.Identity(ctx)
+		if other := who[is]; err == nil && is != "" && other != "" {
+			err = fmt.Errorf("its database is that of shard %s", other)
+		}
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("shard %s: %w", r.id, err), f.Close())
+		}
+		who[is] = r.id
 	}
 	return f, nil
 }

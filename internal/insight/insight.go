@@ -51,22 +51,21 @@ var (
 func Subscribe(b *event.Bus) {
 	event.On(b, "insight", func(ctx context.Context, tx *db.Tx, _ event.Meta, e order.OrderPlaced) error {
 		at := e.At.Truncate(slot)
-		if _, err := tx.Exec(ctx, addSlot, at, 1, e.Items, e.Total); err != nil {
+		if err := tx.Later(ctx, addSlot, at, 1, e.Items, e.Total); err != nil {
 			return err
 		}
 		for _, l := range e.Lines {
-			if _, err := tx.Exec(ctx, addLine, e.Order, l.Product, at, l.Title, l.Quantity, l.Total); err != nil {
+			if err := tx.Later(ctx, addLine, e.Order, l.Product, at, l.Title, l.Quantity, l.Total); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
 	event.On(b, "insight", func(ctx context.Context, tx *db.Tx, _ event.Meta, e order.OrderCancelled) error {
-		if _, err := tx.Exec(ctx, addSlot, e.PlacedAt.Truncate(slot), -1, -e.Items, -e.Total); err != nil {
+		if err := tx.Later(ctx, addSlot, e.PlacedAt.Truncate(slot), -1, -e.Items, -e.Total); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, dropLines, e.Order)
-		return err
+		return tx.Later(ctx, dropLines, e.Order)
 	})
 }
 

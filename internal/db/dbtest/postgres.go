@@ -38,7 +38,7 @@ var servers struct {
 }
 
 // Postgres gives the address of an empty database on a real PostgreSQL
-// server. The database is dropped when the test ends, whoever is still
+// server, and of the role that owns it, as haat is to be run. The database is dropped when the test ends, whoever is still
 // connected. Without PostgreSQL's programs the test fails; it is not skipped.
 func Postgres(tb testing.TB) (dsn string) {
 	tb.Helper()
@@ -55,7 +55,7 @@ func Postgres(tb testing.TB) (dsn string) {
 			tb.Errorf("drop the test's database: %v", err)
 		}
 	})
-	return s.dsn(name)
+	return s.dsn(name, "haat")
 }
 
 // Main runs a package's tests, stops what they started and exits.
@@ -91,7 +91,9 @@ func stop() error {
 }
 
 type postgres struct {
-	dir   string        // holds data, log and the socket
+	dir   string // holds data, log and the socket
+	bin   string // PostgreSQL's programs
+	as    user
 	guard *exec.Cmd     // the shell that ends the server
 	alive *os.File      // closing it is what ends the server
 	gone  chan struct{} // closed when no process of the server is left
@@ -111,7 +113,7 @@ exec 3>&-
 cat >/dev/null
 kill -QUIT $pid 2>/dev/null
 wait $pid
-rm -rf "$dir"
+[ -e "$dir/keep" ] || rm -rf "$dir"
 `
 
 func startPostgres() (*postgres, error) {
@@ -131,20 +133,26 @@ func startPostgres() (*postgres, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &postgres{dir: dir, gone: make(chan struct{})}
-	if err := s.start(bin, as, template); err != nil {
+	s := &postgres{dir: dir, bin: bin, as: as}
+	err = copyTree(s.data(), template, as)
+	if err == nil {
+		err = s.start()
+	}
+	if err == nil {
+		err = s.exec(`CREATE ROLE haat LOGIN`)
+	}
+	if err != nil {
 		_ = s.stop()
 		return nil, fmt.Errorf("start PostgreSQL: %w", err)
 	}
 	return s, nil
 }
 
-func (s *postgres) start(bin string, as user, template string) error {
-	data := filepath.Join(s.dir, "data")
-	if err := copyTree(data, template, as); err != nil {
-		return err
-	}
-	args := []string{"-c", guardScript, "sh", s.dir, filepath.Join(bin, "postgres"), "-D", data, "-k", s.dir}
+func (s *postgres) data() string { return filepath.Join(s.dir, "data") }
+
+func (s *postgres) start() error {
+	s.gone = make(chan struct{})
+	args := []string{"-c", guardScript, "sh", s.dir, filepath.Join(s.bin, "postgres"), "-D", s.data(), "-k", s.dir}
 	for _, setting := range []string{
 		"listen_addresses=", // a socket in a folder that only we can enter
 		"max_connections=200",
@@ -177,14 +185,15 @@ func (s *postgres) start(bin string, as user, template string) error {
 	s.guard.Stdin = stdin
 	s.guard.ExtraFiles = []*os.File{held}
 	// A session of its own: what a terminal sends to the tests is not for it.
-	s.guard.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: as.credential()}
+	s.guard.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: s.as.credential()}
 	if err := s.guard.Start(); err != nil {
 		s.guard = nil
 		ended.Close()
 		return err
 	}
+	gone := s.gone
 	go func() {
-		defer close(s.gone)
+		defer close(gone)
 		defer ended.Close()
 		_, _ = ended.Read(make([]byte, 1))
 	}()
@@ -196,7 +205,7 @@ func (s *postgres) connect() error {
 	defer cancel()
 	for tick := time.NewTicker(10 * time.Millisecond); ; {
 		var err error
-		if s.admin, err = pgx.Connect(ctx, s.dsn("postgres")); err == nil {
+		if s.admin, err = pgx.Connect(ctx, s.dsn("postgres", "postgres")); err == nil {
 			tick.Stop()
 			return nil
 		}
@@ -218,8 +227,8 @@ func (s *postgres) log() string {
 	return strings.TrimSpace(string(b[max(0, len(b)-2000):]))
 }
 
-func (s *postgres) dsn(database string) string {
-	q := url.Values{"host": {s.dir}, "user": {"postgres"}, "sslmode": {"disable"}}
+func (s *postgres) dsn(database, user string) string {
+	q := url.Values{"host": {s.dir}, "user": {user}, "sslmode": {"disable"}}
 	return "postgres:///" + database + "?" + q.Encode()
 }
 
@@ -228,7 +237,7 @@ func (s *postgres) create() (string, error) {
 	defer s.mu.Unlock()
 	s.n++
 	name := "test_" + strconv.Itoa(s.n)
-	return name, s.exec(`CREATE DATABASE ` + name)
+	return name, s.exec(`CREATE DATABASE ` + name + ` OWNER haat`)
 }
 
 func (s *postgres) drop(name string) error {
@@ -245,7 +254,10 @@ func (s *postgres) exec(text string) error {
 }
 
 // stop ends the server and returns when it is gone and its folder removed.
-func (s *postgres) stop() error {
+func (s *postgres) stop() error { return errors.Join(s.halt(), os.RemoveAll(s.dir)) }
+
+// halt ends the server at once, as a kill would.
+func (s *postgres) halt() error {
 	if s.admin != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		_ = s.admin.Close(ctx)
@@ -255,11 +267,13 @@ func (s *postgres) stop() error {
 		s.alive.Close()
 	}
 	if s.guard != nil {
-		if err := s.guard.Wait(); err != nil {
+		guard := s.guard
+		s.admin, s.alive, s.guard = nil, nil, nil
+		if err := guard.Wait(); err != nil {
 			return fmt.Errorf("stop PostgreSQL: %w", err)
 		}
 	}
-	return os.RemoveAll(s.dir)
+	return nil
 }
 
 // postgresPrograms finds the newest folder with both initdb and postgres.

@@ -1,0 +1,114 @@
+package dbtest
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Server is a PostgreSQL server of a test's own, which it may stop, start and
+// make a standby. Like the shared one it does not outlive the test's process.
+type Server struct {
+	tb   testing.TB
+	p    *postgres
+	name string
+}
+
+// NewServer starts a server with one empty database.
+func NewServer(tb testing.TB) *Server {
+	tb.Helper()
+	p, err := startPostgres()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		if err := p.stop(); err != nil {
+			tb.Error(err)
+		}
+	})
+	s := &Server{tb: tb, p: p}
+	if s.name, err = p.create(); err != nil {
+		tb.Fatal(err)
+	}
+	return s
+}
+
+// DSN is the address of the server's database. A commit there survives Stop.
+func (s *Server) DSN() string { return s.p.dsn(s.name, "haat") + "&synchronous_commit=on" }
+
+// Host is the folder of the server's socket, as a DSN names it.
+func (s *Server) Host() string { return s.p.dir }
+
+// Exec runs SQL as a superuser.
+func (s *Server) Exec(text string) {
+	s.tb.Helper()
+	if err := s.p.exec(text); err != nil {
+		s.tb.Fatal(err)
+	}
+}
+
+// Stop ends the server without letting it finish anything.
+func (s *Server) Stop() {
+	s.tb.Helper()
+	err := os.WriteFile(s.keep(), nil, 0o600)
+	if err = errors.Join(err, s.p.halt()); err != nil {
+		s.tb.Fatal(err)
+	}
+}
+
+// Start starts the server again, where it was. It recovers first.
+func (s *Server) Start() {
+	s.tb.Helper()
+	err := s.p.start()
+	if remove := os.Remove(s.keep()); !errors.Is(remove, fs.ErrNotExist) {
+		err = errors.Join(err, remove)
+	}
+	if err != nil {
+		s.tb.Fatal(err)
+	}
+}
+
+// Standby starts the server again as a standby in recovery, which takes no
+// writes until Promote.
+func (s *Server) Standby() {
+	s.tb.Helper()
+	s.Exec("CHECKPOINT")
+	s.Stop()
+	signal := filepath.Join(s.p.data(), "standby.signal")
+	err := os.WriteFile(signal, nil, 0o600)
+	if err = errors.Join(err, s.p.as.own(signal)); err != nil {
+		s.tb.Fatal(err)
+	}
+	s.Start()
+}
+
+// Promote lets a standby take writes.
+func (s *Server) Promote() {
+	s.tb.Helper()
+	s.Exec("SELECT pg_promote(true, 60)")
+}
+
+func (s *Server) keep() string { return filepath.Join(s.p.dir, "keep") }
+
+// RequirePassword has the server ask everybody but the superuser for theirs.
+func (s *Server) RequirePassword() {
+	s.tb.Helper()
+	err := os.WriteFile(filepath.Join(s.p.data(), "pg_hba.conf"), []byte("local all postgres trust\nlocal all all scram-sha-256\n"), 0o600)
+	if err != nil {
+		s.tb.Fatal(err)
+	}
+	s.Exec("SELECT pg_reload_conf()")
+	for { // the server reads it when it comes to it
+		conn, err := pgx.Connect(s.tb.Context(), s.DSN())
+		if err != nil {
+			return
+		}
+		if err := conn.Close(s.tb.Context()); err != nil {
+			s.tb.Fatal(err)
+		}
+	}
+}

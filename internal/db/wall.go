@@ -1,0 +1,115 @@
+package db
+
+import (
+	"context"
+	"errors"
+	"strconv"
+)
+
+// The second wall. Every statement names the shop in its WHERE, which db has
+// bound. On PostgreSQL that is not all there is: row-level security lets a
+// transaction see, write and delete the rows of the one shop that it has
+// entered, whatever its statements say, and nothing at all before it has
+// entered one. Only Shard.Across leaves the wall, for reading, and is counted.
+//
+// The policies are made from the catalogue at the end of every migration, so
+// that no table with a shop can be forgotten. The owner is bound by them too,
+// which is why the role must be no superuser, whom nothing binds. A schema's
+// own steps run before the wall is up again, all in one transaction.
+
+const (
+	enterShop  = `SELECT set_config('haat.shop', $1::bigint::text, true)`
+	leaveShops = `SELECT set_config('haat.across', 'on', true)`
+)
+
+// A setting is asked for once a statement, not once a row, as it stands in a
+// SELECT of its own.
+const (
+	lowerWall = `
+DO $$
+DECLARE t REGCLASS;
+BEGIN
+	FOR t IN SELECT oid FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relforcerowsecurity LOOP
+		EXECUTE format('ALTER TABLE %s NO FORCE ROW LEVEL SECURITY', t);
+	END LOOP;
+END $$`
+	raiseWall = `
+DO $$
+DECLARE t REGCLASS;
+BEGIN
+	FOR t IN
+		SELECT c.oid FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+		WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p')
+			AND a.attname = 'shop' AND NOT a.attisdropped
+			AND NOT (c.relrowsecurity AND c.relforcerowsecurity
+				AND 2 = (SELECT COUNT(*) FROM pg_policy p WHERE p.polrelid = c.oid AND p.polname IN ('haat_shop', 'haat_across')))
+	LOOP
+		EXECUTE format('DROP POLICY IF EXISTS haat_shop ON %s', t);
+		EXECUTE format('DROP POLICY IF EXISTS haat_across ON %s', t);
+		EXECUTE format('CREATE POLICY haat_shop ON %s USING (shop = (SELECT NULLIF(current_setting(''haat.shop'', true), '''')::bigint))', t);
+		EXECUTE format('CREATE POLICY haat_across ON %s FOR SELECT USING ((SELECT current_setting(''haat.across'', true)) = ''on'')', t);
+		EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', t);
+	END LOOP;
+END $$`
+)
+
+// walled is a session on an engine with the second wall.
+type walled interface {
+	enter(shop int64)
+	leave()
+}
+
+// enter lets a session see one shop's rows, on an engine that would show none.
+func enter(s session, shop int64) {
+	if w, ok := s.(walled); ok {
+		w.enter(shop)
+	}
+}
+
+// leave lets a session read every shop's rows.
+func leave(s session) {
+	if w, ok := s.(walled); ok {
+		w.leave()
+	}
+}
+
+func (s *pgSession) enter(shop int64) {
+	s.ahead = append(s.ahead, ahead{enterShop, []any{shop}})
+}
+
+func (s *pgSession) leave() { s.ahead = append(s.ahead, ahead{text: leaveShops}) }
+
+var identity = newStmt(`
+	SELECT c.system_identifier::text || '/' || d.oid::text
+	FROM pg_control_system() c, pg_database d WHERE d.datname = current_database()`)
+
+// Identity names the database that a shard on PostgreSQL is, however its DSN
+// names it: the same for a primary and its standbys. It is empty on SQLite.
+func (s *Shard) Identity(ctx context.Context) (name string, err error) {
+	if s.e.name() != "postgres" {
+		return "", nil
+	}
+	err = s.e.read(ctx, func(raw session) error {
+		return each(ctx, raw, &identity, func(n *string) []any { return []any{n} }, func(n string) error { name = n; return nil }, nil)
+	})
+	return name, err
+}
+
+var boundRole = newStmt(`SELECT rolname, rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user`)
+
+// checkRole refuses a role that the second wall does not bind.
+func (e *postgres) checkRole(ctx context.Context) error {
+	return e.read(ctx, func(s session) error {
+		return s.query(ctx, &boundRole, nil, func(scan func(...any) error) error {
+			var name string
+			var free bool
+			if err := scan(&name, &free); err != nil {
+				return err
+			}
+			if free {
+				return errors.New("the role " + strconv.Quote(name) + " is a superuser or bypasses row-level security, which keeps shops apart: give haat a role of its own that owns the database")
+			}
+			return nil
+		})
+	})
+}
