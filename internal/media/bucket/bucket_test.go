@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"image"
+	"image/png"
 	"io"
 	"net"
 	"path/filepath"
@@ -15,6 +17,7 @@ import (
 	"time"
 
 	"haat/internal/fault"
+	"haat/internal/id"
 	"haat/internal/media"
 	"haat/internal/media/bucket"
 	"haat/internal/media/bucket/buckettest"
@@ -351,5 +354,134 @@ func TestWithoutRoomPicturesAreStreamed(t *testing.T) {
 	}
 	if files, _ := filepath.Glob(filepath.Join(dir, "g*")); len(files) != 0 {
 		t.Errorf("kept: %v", files)
+	}
+}
+
+func pictureOf(t *testing.T, shade byte) []byte {
+	t.Helper()
+	img := image.NewGray(image.Rect(0, 0, 700, 400))
+	for i := range img.Pix {
+		img.Pix[i] = byte(i) * shade
+	}
+	var b bytes.Buffer
+	if err := png.Encode(&b, img); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// Every process sees every picture as soon as its upload is answered.
+func TestEveryProcessSeesEveryPicture(t *testing.T) {
+	s := buckettest.Start(t)
+	var processes []*media.Library
+	for range 3 {
+		processes = append(processes, media.NewLibrary(near(t, open(t, s, "x"), t.TempDir(), 10<<20), 2))
+	}
+	shop := id.NewShop()
+	var wg sync.WaitGroup
+	for i, mine := range processes {
+		wg.Go(func() {
+			for j := range 4 {
+				m, err := mine.Add(t.Context(), shop, pictureOf(t, byte(i*4+j+1)))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				for k, other := range processes {
+					if got, ok, err := other.Find(t.Context(), shop, m.Hash); err != nil || !ok || got != m {
+						t.Errorf("process %d does not find what %d has: %v", k, i, err)
+					}
+					for _, w := range m.Widths() {
+						r, _, err := other.Open(t.Context(), shop, m.Hash, w)
+						if err != nil {
+							t.Errorf("process %d, width %d: %v", k, w, err)
+							continue
+						}
+						if b, err := io.ReadAll(r); err != nil || !bytes.HasPrefix(b, []byte("RIFF")) {
+							t.Errorf("process %d, width %d: %d bytes, %v", k, w, len(b), err)
+						}
+						r.Close()
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// A picture that another process has removed is made anew when it is uploaded
+// once more, wherever that is: what is nearby does not pass for what is in the
+// bucket.
+func TestWhatIsNearbyIsNotTakenForTheBucket(t *testing.T) {
+	s := buckettest.Start(t)
+	a := media.NewLibrary(near(t, open(t, s, "x"), t.TempDir(), 10<<20), 2)
+	b := media.NewLibrary(near(t, open(t, s, "x"), t.TempDir(), 10<<20), 2)
+	shop, in := id.NewShop(), pictureOf(t, 3)
+	m, err := a.Add(t.Context(), shop, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Remove(t.Context(), shop, m.Hash); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Add(t.Context(), shop, in); err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range m.Widths() {
+		r, _, err := b.Open(t.Context(), shop, m.Hash, w)
+		if err != nil {
+			t.Errorf("width %d is not in the bucket: %v", w, err)
+			continue
+		}
+		r.Close()
+	}
+}
+
+// dying is a bucket whose server is killed at the nth write.
+type dying struct {
+	media.Store
+	left atomic.Int64
+	kill func()
+}
+
+func (d *dying) Put(ctx context.Context, key string, data []byte) error {
+	if d.left.Add(-1) == 0 {
+		d.kill()
+	}
+	return d.Store.Put(ctx, key, data)
+}
+
+// The server of the bucket is killed at each write of an upload in turn: the
+// upload is refused, so no row names it; nothing passes for a whole picture;
+// and the same upload mends it.
+func TestAnUploadThatTheBucketDiesUnder(t *testing.T) {
+	s := buckettest.Start(t)
+	far := &dying{Store: open(t, s, "x"), kill: s.Stop}
+	l := media.NewLibrary(far, 2)
+	shop := id.NewShop()
+	writes := len(media.Widths(700)) + 1
+	for n := 1; n <= writes; n++ {
+		in := pictureOf(t, byte(2*n+1))
+		far.left.Store(int64(n))
+		if _, err := l.Add(t.Context(), shop, in); !fault.Is(err, fault.KindBusy) {
+			t.Fatalf("write %d of %d: %v", n, writes, err)
+		}
+		s.Again(t)
+		look := open(t, s, "x") // which does not rest
+		if _, err := look.Size(t.Context(), shop.String()+"/"+media.Hash(in)+".json"); !fault.Is(err, fault.KindNotFound) {
+			t.Errorf("write %d: a card without its picture: %v", n, err)
+		}
+		far.Store = look
+		m, err := l.Add(t.Context(), shop, in)
+		if err != nil {
+			t.Fatalf("once more after write %d: %v", n, err)
+		}
+		for _, w := range m.Widths() {
+			if r, _, err := l.Open(t.Context(), shop, m.Hash, w); err != nil {
+				t.Errorf("after write %d, width %d: %v", n, w, err)
+			} else {
+				r.Close()
+			}
+		}
 	}
 }
