@@ -115,13 +115,15 @@ var only = []struct {
 		[]string{"internal/event"}, "only event imports Kafka"},
 	{[]string{"github.com/redis", "github.com/valkey-io", "github.com/gomodule/redigo"},
 		[]string{"internal/cache"}, "only cache imports Redis"},
+	{[]string{"github.com/minio"},
+		[]string{"internal/media/bucket"}, "only media/bucket speaks S3"},
 }
 
 // outward is what the domain must not import, being for serving or calling
 // out, and where in the domain calling out is the purpose.
 var (
 	outward   = []string{"net", "net/http", "net/smtp", "net/rpc", "github.com/danielgtaylor/huma", "github.com/a-h/templ", "github.com/wneessen/go-mail"}
-	providers = []string{"internal/notify/", "internal/pay/", "internal/media/fetch"}
+	providers = []string{"internal/notify/", "internal/pay/", "internal/media/fetch", "internal/media/bucket"}
 )
 
 var nobody = []string{"util", "utils", "common", "helper", "helpers", "model", "models", "misc", "shared", "base", "types"}

@@ -50,7 +50,8 @@ type App struct {
 	fleet    *fleet.Fleet
 	books    *books
 	bus      *event.Bus
-	disk     *media.Disk
+	store    media.Store // where pictures are
+	disk     *media.Disk // the data folder's own media/
 	pictures *media.Library
 	pages    *edge.Pages
 	fetcher  *fetch.Fetcher
@@ -128,13 +129,13 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (a *App, err error)
 	if err != nil {
 		return a, err
 	}
-	if a.disk, err = media.OpenDisk(filepath.Join(cfg.Data, "media")); err != nil {
+	if err = a.openMedia(ctx); err != nil {
 		return a, err
 	}
-	a.pictures = media.NewLibrary(a.disk, 2)
+	a.pictures = media.NewLibrary(a.store, 2)
 	a.pictures.Within(share.Pictures)
 	a.pictures.While(a.uploads)
-	a.pictures.Draw(media.Drawing{ByHash: draw.ByHash, Has: a.hasPicture})
+	a.pictures.Draw(media.Drawing{ByHash: draw.ByHash, Has: a.hasPicture, Keep: a.disk})
 	a.fetcher = fetch.New(fetch.Options{})
 	a.pages = edge.New(a.fleet, edge.Options{Bytes: share.Pages, SharedFor: cfg.SharedFor, Fixed: web.SafeHeaders(cfg.HTTPS())})
 	a.books = newBooks(a.fleet, log)
@@ -169,6 +170,9 @@ func (a *App) Close() error {
 	}
 	if a.importer != nil {
 		errs = append(errs, a.importer.Close())
+	}
+	if a.store != nil && a.store != media.Store(a.disk) {
+		errs = append(errs, a.store.Close())
 	}
 	if a.disk != nil {
 		errs = append(errs, a.disk.Close())

@@ -17,6 +17,8 @@ import (
 
 	"github.com/alecthomas/kong"
 	"golang.org/x/sys/unix"
+
+	"haat/internal/media/bucket"
 )
 
 // Config is everything that can be set. Each field is a flag, an environment
@@ -30,6 +32,10 @@ type Config struct {
 	Shards    int    `default:"1" env:"HAAT_SHARDS" help:"Embedded databases to spread shops over, chosen at the first start."`
 	Region    string `default:"IN" env:"HAAT_REGION" help:"Country whose national phone numbers are understood (ISO 3166)."`
 	LogLevel  string `default:"info" enum:"debug,info,warn,error" env:"HAAT_LOG_LEVEL" help:"Least level that is logged."`
+
+	Media      string `env:"HAAT_MEDIA" help:"Where pictures are kept: files, in the data folder, or s3://bucket/prefix?endpoint=https://host&region=name. Default: where they are already, files at first."`
+	MediaCache Size   `default:"4GiB" env:"HAAT_MEDIA_CACHE" help:"Disk for pictures of a bucket that were looked at last."`
+	S3         S3     `embed:"" prefix:"s3-"`
 
 	Front     bool          `default:"true" negatable:"" env:"HAAT_FRONT" help:"Answer requests for kept pages before net/http has seen them."`
 	SharedFor time.Duration `default:"0s" env:"HAAT_SHARED_FOR" help:"How long a CDN in front may keep a page without asking; long only if it is purged by Surrogate-Key."`
@@ -61,6 +67,14 @@ type Config struct {
 		Token     string `env:"HAAT_GATEWAY_TOKEN" help:"Bearer token at the gateway." secret:""`
 		TokenFile string `env:"HAAT_GATEWAY_TOKEN_FILE" help:"File that holds the token." type:"path"`
 	} `embed:"" prefix:"gateway-"`
+}
+
+// S3 is how a bucket lets us in.
+type S3 struct {
+	AccessKey     string `env:"AWS_ACCESS_KEY_ID" help:"Access key of the bucket." secret:""`
+	SecretKey     string `env:"AWS_SECRET_ACCESS_KEY" help:"Secret key of the bucket." secret:""`
+	SecretKeyFile string `env:"HAAT_S3_SECRET_KEY_FILE" help:"File that holds the secret key." type:"path"`
+	SessionToken  string `env:"AWS_SESSION_TOKEN" help:"Token of temporary keys." secret:""`
 }
 
 // Finish fills in what depends on other values and refuses what cannot work,
@@ -114,12 +128,25 @@ func (c *Config) Finish() error {
 			return fmt.Errorf("--gateway-url %q: not an HTTP address", c.Gateway.URL)
 		}
 	}
+	if c.MediaCache < leastCache {
+		return fmt.Errorf("--media-cache %v: at least %v", c.MediaCache, Size(leastCache))
+	}
+	if bucket.Is(c.Media) {
+		at, err := bucket.Parse(c.Media)
+		if err != nil {
+			return fmt.Errorf("--media: %w", err)
+		}
+		c.Media = at.String()
+	} else if c.Media != "" && c.Media != inFiles {
+		return fmt.Errorf("--media: give files, or s3://bucket/prefix?endpoint=https://host&region=name")
+	}
 	for _, s := range []struct {
 		flag, file string
 		value      *string
 	}{
 		{"smtp-password", c.SMTP.PasswordFile, &c.SMTP.Password},
 		{"gateway-token", c.Gateway.TokenFile, &c.Gateway.Token},
+		{"s3-secret-key", c.S3.SecretKeyFile, &c.S3.SecretKey},
 	} {
 		if s.file == "" {
 			continue

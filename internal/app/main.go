@@ -31,6 +31,7 @@ type commands struct {
 	Export  exportCmd  `cmd:"" help:"Export a shop's catalogue as a Shopify product CSV."`
 	Backup  backupCmd  `cmd:"" help:"Copy everything that is kept to a folder, while serving or not, and check the copy."`
 	Restore restoreCmd `cmd:"" help:"Put a backup back into an empty data folder, and check it."`
+	Media   mediaCmd   `cmd:"" help:"Copy pictures between files and a bucket."`
 	Doctor  doctorCmd  `cmd:"" help:"Say what is wrong, if anything is."`
 	Check   checkCmd   `cmd:"" help:"Look whether the stock of every shop adds up: 1 if not, 2 if that could not be seen."`
 	Bench   benchCmd   `cmd:"" help:"Measure this machine, beside nginx and Varnish where they are installed."`

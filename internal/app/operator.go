@@ -180,6 +180,8 @@ func (a *App) Health(ctx context.Context) ([]api.Finding, error) {
 	}
 	good, err := a.diskFinding()
 	add("disk", err, good, "make room: writes are refused when the disk is full")
+	good, err = a.mediaFinding(ctx)
+	add("pictures", err, good, "what was looked at lately is still shown; uploads are refused until the bucket answers")
 	good, shop, err := a.books.finding()
 	add("stock", err, good, "count what is named by hand before more of it is sold; haat check --shop and --explain show how its numbers came about")
 	out[len(out)-1].Shop = shop

@@ -18,7 +18,8 @@
 //
 // The copies are then made from the snapshots while everybody goes on.
 // Pictures are copied afterwards: they are written before the rows that name
-// them and never change.
+// them and never change. Pictures that are in a bucket (see [Place]) stay
+// there: the backup names the bucket and holds none of them.
 //
 // # What a backup is
 //
@@ -60,7 +61,7 @@ const (
 )
 
 // keys are the small files of a data folder.
-var keys = []string{"secret.key", "ops-token.sha256"}
+var keys = []string{"secret.key", "ops-token.sha256", placeName}
 
 // Manifest is backup.json.
 type Manifest struct {
@@ -74,6 +75,7 @@ type Manifest struct {
 	Shops     int64                `json:"shops"`
 	Orphans   int64                `json:"orphans"` // unfinished sign-ups among the shards' rows
 	List      string               `json:"list_sha256"`
+	Media     string               `json:"media,omitempty"` // the bucket that holds the pictures, which are then not in the backup
 	Databases map[string]db.Census `json:"databases"`
 	Sum       string               `json:"sha256"` // of the rest
 }

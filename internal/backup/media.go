@@ -37,6 +37,9 @@ func (j *job) copyPictures(ctx context.Context, out io.Writer) error {
 	var had listed
 	more := j.old != nil
 	made := ""
+	if j.m.Media != "" {
+		return nil
+	}
 	return walk(filepath.Join(j.Dir, mediaName), func(rel string, i fs.FileInfo) (err error) {
 		name := path.Join(mediaName, rel)
 		to := filepath.Join(j.dir, filepath.FromSlash(name))
@@ -79,6 +82,9 @@ func (j *job) enter(out io.Writer, e listed, size int64) error {
 }
 
 func (j *job) mediaSize() (n int64, err error) {
+	if j.m.Media != "" {
+		return 0, nil
+	}
 	err = walk(filepath.Join(j.Dir, mediaName), func(_ string, i fs.FileInfo) error { n += i.Size(); return nil })
 	return n, err
 }
@@ -110,8 +116,13 @@ func walk(dir string, fn func(rel string, i fs.FileInfo) error) error {
 	return err
 }
 
-// clearMedia removes pictures that the list does not name, and drafts.
+// clearMedia removes pictures that the list does not name, and drafts. Those
+// of an earlier backup stay when the platform's are in a bucket since: nobody
+// has said that they are not needed any more.
 func (j *job) clearMedia() error {
+	if j.m.Media != "" {
+		return nil
+	}
 	l, err := openList(j.path(listName))
 	if err != nil {
 		return err

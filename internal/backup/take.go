@@ -144,6 +144,9 @@ func (j *job) begin() error {
 		}
 	}
 	j.m = Manifest{Format: format, Haat: j.Version, Databases: map[string]db.Census{}}
+	if j.m.Media, err = Place(j.Dir); err != nil {
+		return err
+	}
 	now := time.Now().UTC()
 	err = writeWhole(filepath.Join(j.dir, startedName), fmt.Appendf(nil, "A backup began at %s and has not finished. Until it has, only %s counts.\n", now.Format(time.RFC3339), manifestName))
 	if err != nil {

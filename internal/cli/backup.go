@@ -31,6 +31,9 @@ func (c *Backup) Run(ctx context.Context, take Copy, out io.Writer) error {
 	}
 	_, err = fmt.Fprintf(out, "%s: %d shops, %d files, %s, as of %s; read back and checked, in %v\n",
 		dir, m.Shops, m.Files, size(m.Bytes), m.Taken.Local().Format(time.DateTime), time.Since(start).Round(time.Second/10))
+	if err == nil && m.Media != "" {
+		_, err = fmt.Fprintf(out, "The pictures are not in it: they are in %s. To copy them too: haat media copy --to FOLDER\n", m.Media)
+	}
 	return err
 }
 
@@ -48,6 +51,9 @@ func (c *Restore) Run(ctx context.Context, restore Copy, data string, out io.Wri
 	}
 	_, err = fmt.Fprintf(out, "%s: %d shops, %d files, %s, as of %s; read back and checked, in %v. Serve it with: haat serve --data %s\n",
 		data, m.Shops, m.Files, size(m.Bytes), m.Taken.Local().Format(time.DateTime), time.Since(start).Round(time.Second/10), data)
+	if err == nil && m.Media != "" {
+		_, err = fmt.Fprintf(out, "Its pictures were not in the backup: they are looked for in %s\n", m.Media)
+	}
 	return err
 }
 

@@ -1,6 +1,7 @@
 package media
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -9,7 +10,6 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"strings"
 	"time"
 
 	"haat/internal/fault"
@@ -18,11 +18,9 @@ import (
 // Disk keeps blobs as files below one folder. A blob is whole or absent, also
 // after a power cut, and never changes once written under a content address.
 //
-// A key is one or more names joined by "/": lower-case letters, digits, "-",
-// "_" and ".", none beginning with a dot. The last name's first two characters
-// become a folder of their own, so that no folder grows too large. All file
-// access goes through an os.Root, which nothing can climb out of, be it by
-// ".." or by a symbolic link.
+// The first two characters of a key's last name become a folder of their own,
+// so that no folder grows too large. All file access goes through an os.Root,
+// which nothing can climb out of, be it by ".." or by a symbolic link.
 type Disk struct{ root *os.Root }
 
 const drafts = ".drafts" // half-written files; no key can name it
@@ -55,13 +53,20 @@ func (d *Disk) Close() error { return d.root.Close() }
 
 // Put writes the blob and returns once it would survive a power cut. A blob
 // that is already there is replaced in one step.
-func (d *Disk) Put(ctx context.Context, key string, data []byte) (err error) {
+func (d *Disk) Put(ctx context.Context, key string, data []byte) error {
+	_, err := d.pour(ctx, key, bytes.NewReader(data))
+	return err
+}
+
+// pour is Put for what is read piece by piece. What does not end well is not
+// kept.
+func (d *Disk) pour(ctx context.Context, key string, from io.Reader) (n int64, err error) {
 	name, err := file(key)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if err := ctx.Err(); err != nil {
-		return err
+		return 0, err
 	}
 	draft := path.Join(drafts, rand.Text())
 	defer func() {
@@ -72,19 +77,19 @@ func (d *Disk) Put(ctx context.Context, key string, data []byte) (err error) {
 	}()
 	f, err := d.root.OpenFile(draft, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	_, err = f.Write(data)
+	n, err = io.Copy(f, from)
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
+		return n, err
 	}
 	if err = d.folders(path.Dir(name)); err != nil {
-		return err
+		return n, err
 	}
 	if err = d.root.Rename(draft, name); err != nil {
-		return err
+		return n, err
 	}
-	return d.sync(path.Dir(name))
+	return n, d.sync(path.Dir(name))
 }
 
 // folders makes the folder and its parents, and makes them last.
@@ -131,17 +136,47 @@ func (d *Disk) Open(ctx context.Context, key string) (io.ReadSeekCloser, time.Ti
 	return f, info.ModTime(), nil
 }
 
-// Has reports whether the blob is there.
-func (d *Disk) Has(ctx context.Context, key string) (bool, error) {
-	name, err := file(key)
+// Size gives the bytes of the blob; a NotFound fault if there is none.
+func (d *Disk) Size(ctx context.Context, key string) (int64, error) {
+	f, _, err := d.Open(ctx, key)
 	if err != nil {
-		return false, err
+		return 0, err
 	}
-	info, err := d.root.Stat(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
+	defer f.Close()
+	return f.Seek(0, io.SeekEnd)
+}
+
+// Walk calls fn with every blob.
+func (d *Disk) Walk(ctx context.Context, fn func(key string, size int64) error) error {
+	err := fs.WalkDir(d.root.FS(), ".", func(name string, e fs.DirEntry, err error) error {
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil // removed since the folder was read
+		case err != nil || ctx.Err() != nil:
+			return errors.Join(err, ctx.Err())
+		case e.IsDir() && name == drafts:
+			return fs.SkipDir
+		case !e.Type().IsRegular():
+			return nil
+		}
+		dir, last := path.Split(name)
+		key := path.Join(path.Dir(path.Clean(dir)), last)
+		if back, err := file(key); err != nil || back != name {
+			return nil // nothing that was put here
+		}
+		i, err := e.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return fn(key, i.Size())
+	})
+	if err != nil {
+		return fmt.Errorf("walk the media folder: %w", err)
 	}
-	return err == nil && info.Mode().IsRegular(), err
+	return nil
 }
 
 // Delete removes the blob; one that is not there is no error.
@@ -166,26 +201,9 @@ func missing(key string, err error) error {
 // file gives the path of a key below the root, or a NotFound fault for what is
 // no key.
 func file(key string) (string, error) {
-	bad := fault.NotFound("There is no such picture.").Because(fmt.Errorf("not a key: %q", key))
-	if len(key) > 200 {
-		return "", bad
+	if err := CheckKey(key); err != nil {
+		return "", err
 	}
-	dir, last := "", key
-	if i := strings.LastIndexByte(key, '/'); i >= 0 {
-		dir, last = key[:i], key[i+1:]
-	}
-	if len(last) < 2 || last[1] == '.' {
-		return "", bad
-	}
-	for _, part := range strings.Split(key, "/") {
-		if part == "" || part[0] == '.' {
-			return "", bad
-		}
-		for _, c := range []byte(part) {
-			if !('a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-' || c == '_' || c == '.') {
-				return "", bad
-			}
-		}
-	}
+	dir, last := path.Split(key)
 	return path.Join(dir, last[:2], last), nil
 }

@@ -7,8 +7,10 @@
 // makes one rendition for each of the widths that [Widths] names.
 //
 // [Library] does that for shops: [Library.Add] keeps the renditions in a
-// [Disk] under the hash of the uploaded bytes, so that the same bytes are
-// worked on once, and [Library.Open] gives a rendition back. Few pictures are
+// [Store] under the hash of the uploaded bytes, so that the same bytes are
+// worked on once, and [Library.Open] gives a rendition back. A store is a
+// folder of one machine ([Disk]) or a bucket that all processes share
+// (media/bucket, with a [Near] in front). Few pictures are
 // worked on at a time and few bytes may wait: a flood of uploads is told to
 // come back later instead of taking the machine.
 //
@@ -21,6 +23,7 @@
 // Which pictures a shop has is also a row (see [Save] and [Get]), so that a
 // page can be made without touching the files.
 //
-// The package serves no HTTP and calls nobody; fetching pictures from other
-// hosts is media/fetch, and drawn pictures are media/draw.
+// The package serves no HTTP and calls nobody; a bucket is media/bucket,
+// fetching pictures from other hosts is media/fetch, and drawn pictures are
+// media/draw.
 package media

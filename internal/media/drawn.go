@@ -21,6 +21,8 @@ type Drawing struct {
 	// Has reports whether the picture is one of the shop's: for others it is
 	// not drawn.
 	Has func(ctx context.Context, shop id.Shop, hash string) (bool, error)
+	// Keep is where they are kept once drawn; nil for where the others are.
+	Keep Store
 }
 
 // maxDrawings is how many pictures may wait to be drawn, each in one width.
@@ -28,7 +30,12 @@ const maxDrawings = 256
 
 // Draw has the library give drawn pictures too. Call it before the library is
 // used.
-func (l *Library) Draw(d Drawing) { l.drawing = d }
+func (l *Library) Draw(d Drawing) {
+	if d.Keep == nil {
+		d.Keep = l.store
+	}
+	l.drawing = d
+}
 
 // openDrawn is Open for a picture that is drawn. A rendition is drawn once,
 // however many ask, in its turn among the uploads, and is kept for all shops
@@ -48,7 +55,7 @@ func (l *Library) openDrawn(ctx context.Context, shop id.Shop, m Image, draw fun
 		return nil, time.Time{}, err
 	}
 	key := fmt.Sprintf("drawn/%s-%d.webp", m.Hash, width)
-	if f, at, err := l.disk.Open(ctx, key); !fault.Is(err, fault.KindNotFound) {
+	if f, at, err := l.drawing.Keep.Open(ctx, key); !fault.Is(err, fault.KindNotFound) {
 		return f, at, err
 	}
 	got := l.flights.DoChan(key, func() (any, error) {
@@ -76,7 +83,7 @@ func (l *Library) drawNow(ctx context.Context, key string, draw func() image.Ima
 	}
 	defer l.slots.Release(1)
 	// Somebody may have drawn it while we waited.
-	if f, _, err := l.disk.Open(ctx, key); err == nil {
+	if f, _, err := l.drawing.Keep.Open(ctx, key); err == nil {
 		defer f.Close()
 		return io.ReadAll(f)
 	}
@@ -85,7 +92,7 @@ func (l *Library) drawNow(ctx context.Context, key string, draw func() image.Ima
 		return nil, fmt.Errorf("draw %s: %w", key, err)
 	}
 	if l.room() == nil {
-		_ = l.disk.Put(ctx, key, webp) // it is drawn again when it is wanted again
+		_ = l.drawing.Keep.Put(ctx, key, webp) // it is drawn again when it is wanted again
 	}
 	return webp, nil
 }

@@ -90,7 +90,7 @@ func TestAPictureIsDrawnOnceForAllWhoAsk(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer d.Close()
-	again.disk = d
+	again.drawing.Keep = d
 	if read(t, again, 8, hashes[0], 320) != got[0] || drawn.Load() != 1 {
 		t.Errorf("drawn %d times", drawn.Load())
 	}

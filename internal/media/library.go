@@ -18,10 +18,10 @@ import (
 	"haat/internal/id"
 )
 
-// Library keeps the pictures of all shops on one disk. It is safe for use by
+// Library keeps the pictures of all shops in one store. It is safe for use by
 // many goroutines.
 type Library struct {
-	disk    *Disk
+	store   Store
 	slots   *semaphore.Weighted
 	workers int64
 
@@ -50,20 +50,20 @@ func (l *Library) Within(bytes int64) {
 	l.large = min(large, l.most/l.workers)
 }
 
-// NewLibrary keeps pictures on the disk and works on at most so many at once
-// (two, if workers is not positive). The disk stays the caller's to close.
-func NewLibrary(disk *Disk, workers int) *Library {
+// NewLibrary keeps pictures in the store and works on at most so many at once
+// (two, if workers is not positive). The store stays the caller's to close.
+func NewLibrary(store Store, workers int) *Library {
 	if workers <= 0 {
 		workers = 2
 	}
 	return &Library{
-		room: func() error { return nil },
-		disk: disk, slots: semaphore.NewWeighted(int64(workers)), workers: int64(workers),
+		room:  func() error { return nil },
+		store: store, slots: semaphore.NewWeighted(int64(workers)), workers: int64(workers),
 		maxPending: maxPending, large: large, most: 1 << 40,
 		process: func(ctx context.Context, f facts, data []byte) (Image, []Rendition, error) {
 			return f.process(ctx, data)
 		},
-		drawing: Drawing{ByHash: func(string) (m Image, draw func(int) image.Image, ok bool) { return m, nil, false }},
+		drawing: Drawing{Keep: store, ByHash: func(string) (m Image, draw func(int) image.Image, ok bool) { return m, nil, false }},
 	}
 }
 
@@ -113,16 +113,16 @@ func (l *Library) Add(ctx context.Context, shop id.Shop, data []byte) (Image, er
 		return Image{}, err
 	}
 	for _, r := range renditions {
-		if err := l.disk.Put(ctx, rendition(shop, hash, r.Width), r.WebP); err != nil {
+		if err := l.store.Put(ctx, rendition(shop, hash, r.Width), r.WebP); err != nil {
 			return Image{}, err
 		}
 	}
-	// The card comes last: where it is, the renditions are.
+	// The card comes last: where it is, the renditions are. A row comes after it.
 	text, err := json.Marshal(m)
 	if err != nil {
 		return Image{}, err
 	}
-	return m, l.disk.Put(ctx, card(shop, hash), text)
+	return m, l.store.Put(ctx, card(shop, hash), text)
 }
 
 // Find gives a picture that was added before, or is drawn for the shop; ok is
@@ -140,7 +140,7 @@ func (l *Library) Find(ctx context.Context, shop id.Shop, hash string) (m Image,
 
 func (l *Library) known(ctx context.Context, shop id.Shop, hash string) (Image, bool, error) {
 	var m Image
-	r, _, err := l.disk.Open(ctx, card(shop, hash))
+	r, _, err := l.store.Open(ctx, card(shop, hash))
 	if fault.Is(err, fault.KindNotFound) {
 		return m, false, nil
 	}
@@ -165,10 +165,10 @@ func (l *Library) Open(ctx context.Context, shop id.Shop, hash string, width int
 	if m, draw, drawn := l.drawing.ByHash(hash); drawn {
 		return l.openDrawn(ctx, shop, m, draw, width)
 	}
-	f, at, err := l.disk.Open(ctx, rendition(shop, hash, width))
+	f, at, err := l.store.Open(ctx, rendition(shop, hash, width))
 	if fault.Is(err, fault.KindNotFound) && slices.Contains(standard, width) {
 		if m, ok, known := l.known(ctx, shop, hash); ok && known == nil {
-			return l.disk.Open(ctx, rendition(shop, hash, Nearest(m.Width, width)))
+			return l.store.Open(ctx, rendition(shop, hash, Nearest(m.Width, width)))
 		}
 	}
 	return f, at, err
@@ -181,11 +181,11 @@ func (l *Library) Remove(ctx context.Context, shop id.Shop, hash string) error {
 	if err != nil || !ok {
 		return err
 	}
-	if err := l.disk.Delete(ctx, card(shop, hash)); err != nil {
+	if err := l.store.Delete(ctx, card(shop, hash)); err != nil {
 		return err
 	}
 	for _, w := range m.Widths() {
-		if err := l.disk.Delete(ctx, rendition(shop, hash, w)); err != nil {
+		if err := l.store.Delete(ctx, rendition(shop, hash, w)); err != nil {
 			return err
 		}
 	}
