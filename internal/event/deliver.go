@@ -143,7 +143,9 @@ func (b *Bus) handleEach(ctx context.Context, room *fleet.Room, u *unit, from in
 			if _, ok := s.handlers[r.topic]; ok {
 				if err := b.handleOne(ctx, room, s, p, r, careful || p.fails > 0); err != nil {
 					if ctx.Err() == nil {
-						p.fails++
+						if p.fails++; p.waiting == "" {
+							p.since = time.Now()
+						}
 						p.waiting = err.Error()
 						pause := backoff(p.fails)
 						p.next = time.Now().Add(pause)
