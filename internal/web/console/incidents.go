@@ -125,6 +125,15 @@ func lasted(d time.Duration) string {
 	return fmt.Sprintf("%d days", int(d.Hours()/24))
 }
 
+// before stands before the time when something began: for how long it has been
+// so, unless that time says it.
+func before(d time.Duration) string {
+	if d < time.Hour {
+		return "began "
+	}
+	return "for " + lasted(d) + ", began "
+}
+
 // timeline draws the last days, what is critical first.
 func timeline(f Frame, all api.Incidents) Timeline {
 	zone := f.zone()
