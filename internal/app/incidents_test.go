@@ -411,3 +411,47 @@ func TestExhaustedConnectionsAreNamed(t *testing.T) {
 	reported(t, a.incidents, connectionsShort, "1 connections were turned away", a.cfg.Listen)
 	close(let)
 }
+
+// Stock that was found wrong stays named by a program that has just started,
+// with the time when it was found, until a round has seen every shop.
+func TestWrongStockStaysNamedAcrossARestart(t *testing.T) {
+	seeded(t, 3, func(t *testing.T, f *fleet.Fleet, rooms []*fleet.Room) {
+		log, path := slog.New(slog.DiscardHandler), filepath.Join(t.TempDir(), "incidents.json")
+		run := func() (*books, *meter.Incidents) {
+			t.Helper()
+			r := meter.NewIncidents(log, incidentKinds...)
+			if err := r.Remember(path); err != nil {
+				t.Fatal(err)
+			}
+			return newBooks(f, log), r
+		}
+		look := func(b *books, r *meter.Incidents, round bool) {
+			t.Helper()
+			if round {
+				if err := b.round(t.Context(), newPace(1)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := b.watch(r)(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if err := r.Save(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		alter(t, rooms[1], adjustFirst)
+		b, r := run()
+		look(b, r, true)
+		reported(t, r, stockWrong, "1 SKU does not add up", rooms[1].Slug())
+		since := openOf(r, stockWrong)[0].Since
+		b, r = run()
+		look(b, r, false)
+		reported(t, r, stockWrong, "1 SKU does not add up", rooms[1].Slug())
+		if i := openOf(r, stockWrong)[0]; !i.Since.Equal(since) {
+			t.Errorf("after the restart it began at %v, not %v", i.Since, since)
+		}
+		alter(t, rooms[1], adjustBack)
+		look(b, r, true)
+		reported(t, r, stockWrong, "")
+	})
+}
