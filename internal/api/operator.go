@@ -16,6 +16,7 @@ import (
 
 	"haat/internal/backup"
 	"haat/internal/fault"
+	"haat/internal/meter"
 	"haat/internal/op"
 )
 
@@ -39,6 +40,8 @@ type Operator interface {
 	Backup(ctx context.Context, dir string, tell func(backup.Progress)) (backup.Manifest, error)
 	// Health says what is wrong, if anything is.
 	Health(ctx context.Context) ([]Finding, error)
+	// Incidents gives the register of what is wrong and of what lately was.
+	Incidents(ctx context.Context) (Incidents, error)
 	Checker
 }
 
@@ -84,13 +87,32 @@ type ImportLineError struct {
 	Message string `json:"message"`
 }
 
-// Finding is one thing that was checked.
+// Finding is one thing that was checked: an incident, or what is well.
 type Finding struct {
-	Name   string `json:"name"`
-	OK     bool   `json:"ok"`
-	Detail string `json:"detail"`
-	Next   string `json:"next,omitempty"` // what to do about it
-	Shop   string `json:"shop,omitempty"` // where to look first, if it is about shops
+	Name     string         `json:"name"` // of the incident, or of what was looked at
+	Subject  string         `json:"subject,omitempty"`
+	OK       bool           `json:"ok"`
+	Severity meter.Severity `json:"severity,omitempty"`
+	Detail   string         `json:"detail"`
+	Means    string         `json:"means,omitempty"`
+	Next     string         `json:"next,omitempty"` // what to do about it
+	Shop     string         `json:"shop,omitempty"` // where to look first, if it is about shops
+	Since    *time.Time     `json:"since,omitempty"`
+}
+
+// Title is how a finding is called.
+func (f Finding) Title() string {
+	if f.Subject == "" {
+		return f.Name
+	}
+	return f.Name + " (" + f.Subject + ")"
+}
+
+// Incidents is what is wrong, the worst first, and what lately was, the newest
+// first.
+type Incidents struct {
+	Open []meter.Incident `json:"open"`
+	Past []meter.Incident `json:"past"`
 }
 
 // backupStep is one line of the answer to a backup: how far it is or, at the
@@ -183,6 +205,9 @@ func OperatorHandler(o Operator, check func(token string) bool, log *slog.Logger
 	})
 	handle("GET /ops/v1/health", func(w http.ResponseWriter, r *http.Request) (any, error) {
 		return o.Health(r.Context())
+	})
+	handle("GET /ops/v1/incidents", func(w http.ResponseWriter, r *http.Request) (any, error) {
+		return o.Incidents(r.Context())
 	})
 	return mux
 }
@@ -297,4 +322,9 @@ func (c *OperatorClient) Backup(ctx context.Context, dir string, tell func(backu
 // Health implements Operator.
 func (c *OperatorClient) Health(ctx context.Context) (out []Finding, err error) {
 	return out, c.get(ctx, "GET", "/ops/v1/health", &out)
+}
+
+// Incidents implements Operator.
+func (c *OperatorClient) Incidents(ctx context.Context) (out Incidents, err error) {
+	return out, c.get(ctx, "GET", "/ops/v1/incidents", &out)
 }

@@ -68,6 +68,12 @@ type App struct {
 	ops      *OpsToken
 	opsMade  string // the operator's token, at the start that made it
 
+	incidents *meter.Incidents
+	watchers  []*watcher
+	sweeps    []*sweep
+	jobs      sync.Map    // by name: the meter.Sighting of what failed when it ran last
+	lowOnDisk atomic.Bool // what is free was found too little
+
 	backingUp sync.Mutex
 	crowd     atomic.Pointer[crowd] // the public address's connections, once served
 
@@ -113,6 +119,9 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (a *App, err error)
 	if err = backup.Unfinished(cfg.Data); err != nil {
 		return a, err
 	}
+	if err = a.openIncidents(); err != nil {
+		return a, err
+	}
 	key, err := secretKey(cfg.Data)
 	if err != nil {
 		return a, err
@@ -148,6 +157,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (a *App, err error)
 	a.gauges()
 	a.bus.Start(ctx)
 	a.sweepers(ctx)
+	a.watch(ctx)
 	return a, nil
 }
 
@@ -176,6 +186,11 @@ func (a *App) Close() error {
 	}
 	if a.disk != nil {
 		errs = append(errs, a.disk.Close())
+	}
+	if a.incidents != nil {
+		if err := a.incidents.Save(); err != nil { // a full disk fails no stop
+			a.log.Error("the register of incidents cannot be written", "err", err)
+		}
 	}
 	if a.lock != nil {
 		errs = append(errs, a.lock.Close())

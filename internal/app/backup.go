@@ -12,6 +12,7 @@ import (
 	"haat/internal/cli"
 	"haat/internal/db"
 	"haat/internal/fleet"
+	"haat/internal/meter"
 )
 
 // Backup implements api.Operator.
@@ -35,12 +36,30 @@ func (a *App) Backup(ctx context.Context, dir string, tell func(backup.Progress)
 	for name := range src.Files {
 		src.Shards[name] = a.fleet.Shard(name)
 	}
-	if m, err = backup.Take(ctx, src, dir, tell); err != nil {
+	m, err = backup.Take(ctx, src, dir, tell)
+	a.backedUp(ctx, dir, err)
+	if err != nil {
 		a.log.Error("a backup failed", "folder", dir, "err", err)
 		return m, err
 	}
 	a.log.Info("a backup was made", "folder", dir, "shops", m.Shops, "files", m.Files, "bytes", m.Bytes)
 	return m, nil
+}
+
+// backedUp keeps the register right about backups. It is written down at once:
+// no watcher could see after a restart that the latest one had failed.
+func (a *App) backedUp(ctx context.Context, dir string, err error) {
+	switch {
+	case err == nil:
+		a.incidents.Resolve(backupFailing, "backup")
+	case ctx.Err() != nil: // whoever asked for it has ended it
+		return
+	default:
+		a.incidents.Raise(backupFailing, meter.Sighting{Subject: "backup", Detail: fmt.Sprintf("Into %s: %v", dir, err)})
+	}
+	if err := a.incidents.Save(); err != nil {
+		a.log.Error("the register of incidents cannot be written", "err", err)
+	}
 }
 
 type (

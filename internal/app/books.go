@@ -407,35 +407,49 @@ func (b *books) of(shop id.Shop) []api.Discrepancy {
 	return b.wrong[shop].few
 }
 
-// finding is what the operator is told of the books.
-func (b *books) finding() (good string, first string, err error) {
+// finding is what the operator is told of the books when all is well.
+func (b *books) finding() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	ago := time.Since(b.since).Round(time.Second)
-	good = fmt.Sprintf("%d shops looked at since the start, which is not all of them yet; haat check looks at all now", b.shops)
-	if b.rounds > 0 {
-		good = fmt.Sprintf("all of it adds up; every shop was looked at within %v", ago)
+	if b.rounds == 0 {
+		return fmt.Sprintf("%d shops looked at since the start, which is not all of them yet; haat check looks at all now", b.shops)
 	}
-	switch {
-	case len(b.wrong) > 0:
-		var items int64
-		var slugs []string
+	return fmt.Sprintf("all of it adds up; every shop was looked at within %v", time.Since(b.since).Round(time.Second))
+}
+
+// watch says in the register which shops' stock does not add up. Before every
+// shop was looked at once, only what is found is said: one that an earlier run
+// found stays.
+func (b *books) watch(r *meter.Incidents) func(context.Context) error {
+	return func(context.Context) error {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		var wrong, unseen []meter.Sighting
 		for _, w := range b.wrong {
-			items, slugs = items+w.items, append(slugs, w.slug)
+			s := meter.Sighting{Subject: w.slug, Shop: w.slug, Detail: fmt.Sprintf("%d SKUs do not add up: %s", w.items, which(w.few))}
+			if w.items == 1 {
+				s.Detail = "1 SKU does not add up: " + which(w.few)
+			}
+			wrong = append(wrong, s)
 		}
-		slices.Sort(slugs)
-		first = slugs[0]
-		few := strings.Join(slugs[:min(len(slugs), 5)], ", ")
-		if len(slugs) > 5 {
-			few += " …"
+		switch ago := time.Since(b.since).Round(time.Second); {
+		case b.failed != nil:
+			unseen = append(unseen, meter.Sighting{Subject: "stock", Detail: "The last round could not look everywhere: " + b.failed.Error()})
+		case ago > lookLate:
+			unseen = append(unseen, meter.Sighting{Subject: "stock", Detail: fmt.Sprintf("Some shop has not been looked at for %v.", ago)})
 		}
-		err = fmt.Errorf("%d SKUs in %d shops do not add up: %s", items, len(slugs), few)
-	case b.failed != nil:
-		err = fmt.Errorf("could not be looked at: %w", b.failed)
-	case ago > lookLate:
-		err = fmt.Errorf("some shop has not been looked at for %v", ago)
+		if b.rounds > 0 {
+			r.See(stockWrong, wrong)
+		} else {
+			for _, s := range wrong {
+				r.Raise(stockWrong, s)
+			}
+		}
+		if b.rounds > 0 || len(unseen) > 0 {
+			r.See(stockUnseen, unseen)
+		}
+		return nil
 	}
-	return good, first, err
 }
 
 // gauges counts what was looked at.

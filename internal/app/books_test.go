@@ -25,6 +25,7 @@ import (
 	"haat/internal/fleet"
 	"haat/internal/fleet/fleettest"
 	"haat/internal/id"
+	"haat/internal/meter"
 	"haat/internal/seed"
 	"haat/internal/stock"
 )
@@ -171,7 +172,7 @@ func TestDamagedStockIsTold(t *testing.T) {
 		if text := log.take(); text != "" {
 			t.Errorf("%s: the log says again %s", d.name, text)
 		}
-		if body := console("/"); !strings.Contains(body, "1 SKUs in 1 shops do not add up: "+shop.slug) || !strings.Contains(body, `href="/shops/`+shop.slug+`">Look`) {
+		if body := console("/"); !strings.Contains(body, "1 SKU does not add up: Aalto-S Aalto Bowl") || !strings.Contains(body, "Stock discrepancy: "+shop.slug) || !strings.Contains(body, `href="/shops/`+shop.slug+`">Look`) {
 			t.Errorf("%s: the console says %s", d.name, body)
 		}
 		if body := console("/shops/" + shop.slug); !strings.Contains(body, "Stock of Aalto-S Aalto Bowl") || !strings.Contains(body, "--explain "+shop.has["variant"]) {
@@ -180,7 +181,7 @@ func TestDamagedStockIsTold(t *testing.T) {
 		if body := console("/shops/" + well.slug); strings.Contains(body, "Stock of") {
 			t.Errorf("%s: told of a shop that is well", d.name)
 		}
-		if code, out, _ := run(append([]string{"doctor"}, at...)...); code != 1 || !strings.Contains(out, "BAD  stock: 1 SKUs in 1 shops") || !strings.Contains(out, "next: count") {
+		if code, out, _ := run(append([]string{"doctor"}, at...)...); code != 1 || !strings.Contains(out, "BAD  stock-discrepancy ("+shop.slug+"): 1 SKU does") || !strings.Contains(out, "next: Count") {
 			t.Errorf("%s: doctor: %d %s", d.name, code, out)
 		}
 		copied := t.TempDir()
@@ -230,6 +231,16 @@ func TestDamagedStockIsTold(t *testing.T) {
 			t.Errorf("%v: %d %s%s", args, code, out, errs)
 		}
 	}
+}
+
+// toldOf is what a register is told of the books.
+func toldOf(t *testing.T, b *books) []meter.Incident {
+	t.Helper()
+	r := meter.NewIncidents(slog.New(slog.DiscardHandler), incidentKinds...)
+	if err := b.watch(r)(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return r.Open()
 }
 
 // seeded opens a fleet of made-up shops on each engine.
@@ -304,16 +315,16 @@ func TestBooksHoweverDivided(t *testing.T) {
 		if err := l.writtenOnes(t.Context()); err != nil || b.shops != 5 {
 			t.Errorf("a large shop was looked at at once: %d, %v", b.shops, err)
 		}
-		if _, _, err := b.finding(); err == nil || !strings.Contains(err.Error(), "2 SKUs in 2 shops") {
-			t.Errorf("the finding is %v", err)
+		if open := toldOf(t, b); len(open) != 2 || open[0].Name != stockWrong || open[0].Subject != open[0].Shop || !strings.Contains(open[0].Detail, "1 SKU does not add up") {
+			t.Errorf("the operator is told %v", open)
 		}
 		idle := newBooks(f, b.log)
-		if good, _, err := idle.finding(); err != nil || !strings.Contains(good, "not all of them yet") {
-			t.Errorf("before anything was looked at: %s, %v", good, err)
+		if good, open := idle.finding(), toldOf(t, idle); len(open) != 0 || !strings.Contains(good, "not all of them yet") {
+			t.Errorf("before anything was looked at: %s, %v", good, open)
 		}
 		idle.since = time.Now().Add(-25 * time.Hour)
-		if _, _, err := idle.finding(); err == nil || !strings.Contains(err.Error(), "not been looked at for 25h") {
-			t.Errorf("after a day without a round: %v", err)
+		if open := toldOf(t, idle); len(open) != 1 || open[0].Name != stockUnseen || !strings.Contains(open[0].Detail, "not been looked at for 25h") {
+			t.Errorf("after a day without a round: %v", open)
 		}
 	})
 }
@@ -454,8 +465,8 @@ func TestStockThatCannotBeAdded(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), rooms[2].Slug()) || b.rounds != 0 || len(b.of(rooms[4].Shop())) != 1 {
 			t.Errorf("%v; %d rounds, wrong: %v", err, b.rounds, slices.Collect(maps.Keys(b.wrong)))
 		}
-		if _, _, err := b.finding(); err == nil {
-			t.Error("the operator is told that all is well")
+		if open := toldOf(t, b); len(open) != 2 || open[0].Name != stockWrong || open[1].Name != stockUnseen || !strings.Contains(open[1].Detail, rooms[2].Slug()) {
+			t.Errorf("the operator is told %v", open)
 		}
 		alter(t, rooms[2], mendEntry)
 		alter(t, rooms[4], adjustBack)
@@ -463,8 +474,8 @@ func TestStockThatCannotBeAdded(t *testing.T) {
 		if err := b.round(t.Context(), newPace(1)); err != nil || len(b.wrong) != 0 {
 			t.Errorf("mended: %v, %v", err, b.wrong)
 		}
-		if good, _, err := b.finding(); err != nil || !strings.Contains(good, "all of it adds up") {
-			t.Errorf("mended: %s, %v", good, err)
+		if good, open := b.finding(), toldOf(t, b); len(open) != 0 || !strings.Contains(good, "all of it adds up") {
+			t.Errorf("mended: %s, %v", good, open)
 		}
 		if _, err := (asker{b, 1}).Check(t.Context(), fmt.Sprint("no", "body"), func(api.CheckStep) {}); err == nil {
 			t.Error("a shop that is none was checked")

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -128,9 +130,17 @@ func TestCommands(t *testing.T) {
 // copyFolder copies a data folder as it stands, which is what a crash leaves.
 func copyFolder(t *testing.T, s *site, to string) {
 	t.Helper()
-	if err := os.CopyFS(to, os.DirFS(s.app.cfg.Data)); err != nil {
+	if err := os.CopyFS(to, written{os.DirFS(s.app.cfg.Data)}); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// written is a folder without what is just being written, and renamed then.
+type written struct{ fs.FS }
+
+func (w written) ReadDir(name string) ([]fs.DirEntry, error) {
+	all, err := fs.ReadDir(w.FS, name)
+	return slices.DeleteFunc(all, func(d fs.DirEntry) bool { return strings.HasSuffix(d.Name(), ".new") }), err
 }
 
 // TestSettings sees that a setting that cannot work stops the start with one

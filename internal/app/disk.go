@@ -1,7 +1,6 @@
 package app
 
 import (
-	"fmt"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -35,21 +34,6 @@ func (a *App) diskFull() bool {
 		}
 	}
 	return a.control.Full()
-}
-
-// diskFinding is what the operator is told of the disk.
-func (a *App) diskFinding() (good string, err error) {
-	n, err := a.diskFree()
-	switch {
-	case err != nil:
-	case a.diskFull():
-		err = fmt.Errorf("the last write found the disk of %s full (%d MiB are free now): writes are refused, pages go on", a.cfg.Data, n>>20)
-	case n < int64(a.cfg.MinFree):
-		err = fmt.Errorf("only %d MiB are free in %s: new pictures and catalogues are refused, so that orders go on longer", n>>20, a.cfg.Data)
-	case n < 1<<30:
-		err = fmt.Errorf("only %d MiB are free in %s", n>>20, a.cfg.Data)
-	}
-	return fmt.Sprintf("%d GiB free", n>>30), err
 }
 
 func (a *App) diskGauges() {

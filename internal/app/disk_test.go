@@ -137,8 +137,11 @@ func TestTheDiskIsFull(t *testing.T) {
 	if v := s.metric(t, "haat_disk_full"); v != "1" {
 		t.Errorf("haat_disk_full is %q", v)
 	}
-	if out, exit := haat(t, "doctor", "--ops", "http://"+s.cfg.OpsListen, "--token", opsToken); exit == 0 || !strings.Contains(out, "found the disk of") {
+	if out, exit := haat(t, "doctor", "--ops", "http://"+s.cfg.OpsListen, "--token", opsToken); exit == 0 || !strings.Contains(out, "found the disk of") || !strings.Contains(out, "BAD  disk-full (") {
 		t.Errorf("doctor: %s", out)
+	}
+	if v := s.metric(t, `haat_incident_open{name="disk-full"}`); v != "1" {
+		t.Errorf("haat_incident_open of disk-full is %q", v)
 	}
 	for _, path := range []string{"/", "/products/lamp-1"} {
 		if status, body := s.raw(t, "GET", slug+".haat.test", path, "", nil); status != 200 || !strings.Contains(string(body), "Lamp 1") {
@@ -168,6 +171,12 @@ func TestTheDiskIsFull(t *testing.T) {
 	}
 	if v := s.metric(t, "haat_disk_full"); v != "0" {
 		t.Errorf("haat_disk_full is %q", v)
+	}
+	if out, _ := haat(t, "doctor", "--ops", "http://"+s.cfg.OpsListen, "--token", opsToken); strings.Contains(out, "disk-full") {
+		t.Errorf("doctor once there is room: %s", out)
+	}
+	if v := s.metric(t, `haat_incident_open{name="disk-full"}`); v != "0" {
+		t.Errorf("haat_incident_open of disk-full is %q once there is room", v)
 	}
 	s.stop()
 	r := serve(t, data, func(c *app.Config) { c.MinFree = 1 })
@@ -204,5 +213,8 @@ func TestTheReserveIsForOrders(t *testing.T) {
 		"variants": []map[string]any{{"price": map[string]any{"amount": 1000, "currency": "INR"}}}})
 	if status >= 300 {
 		t.Errorf("a product: %d %s", status, body)
+	}
+	if out, exit := haat(t, "doctor", "--ops", "http://"+s.cfg.OpsListen, "--token", opsToken); exit == 0 || !strings.Contains(out, "BAD  disk-nearly-full (") || !strings.Contains(out, "are refused, so that orders go on longer") {
+		t.Errorf("doctor: %s", out)
 	}
 }

@@ -106,23 +106,23 @@ func openBucket(ctx context.Context, address string, keys bucket.Keys) (*bucket.
 	return b, nil
 }
 
-// mediaFinding is what the operator is told of where pictures are.
-func (a *App) mediaFinding(ctx context.Context) (good string, err error) {
+// mediaAnswers asks where pictures are, and says how long the answer took.
+func (a *App) mediaAnswers(ctx context.Context) (place string, took time.Duration, err error) {
 	if a.store == media.Store(a.disk) {
-		return "files in the data folder", nil
+		return "the data folder", 0, nil
 	}
-	place, err := backup.Place(a.cfg.Data)
-	if err != nil {
-		return "", err
+	if place, err = backup.Place(a.cfg.Data); err != nil {
+		return place, 0, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
 	start := time.Now()
 	// No shop is called that: the answer is that there is none.
 	if _, err := a.store.Size(ctx, "doctor/looks.json"); !fault.Is(err, fault.KindNotFound) {
-		return "", fmt.Errorf("%s does not answer: %w", place, errors.Unwrap(err))
+		if why := errors.Unwrap(err); why != nil {
+			err = why
+		}
+		return place, 0, fmt.Errorf("%s does not answer: %w", place, err)
 	}
-	return fmt.Sprintf("%s answers in %v", place, time.Since(start).Round(time.Microsecond)), nil
+	return place, time.Since(start), nil
 }
 
 type mediaCmd struct {

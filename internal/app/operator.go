@@ -160,45 +160,45 @@ func (a *App) Export(ctx context.Context, slug string, w io.Writer) error {
 	return a.importer.Export(ctx, room, w)
 }
 
-// Health implements api.Operator.
+// Health implements api.Operator: every incident that is open, in the words of
+// the register, and of what is well what was looked at.
 func (a *App) Health(ctx context.Context) ([]api.Finding, error) {
+	a.lookNow(ctx)
 	var out []api.Finding
-	add := func(name string, err error, good, next string) {
-		f := api.Finding{Name: name, OK: err == nil, Detail: good}
-		if err != nil {
-			f.Detail, f.Next = err.Error(), next
+	names, subjects := map[string]bool{}, map[string]bool{}
+	for _, i := range a.incidents.Open() {
+		out = append(out, api.Finding{Name: i.Name, Subject: i.Subject, Severity: i.Severity, Detail: i.Detail, Means: i.Means, Next: i.Next, Shop: i.Shop, Since: &i.Since})
+		names[i.Name], subjects[i.Subject] = true, true
+	}
+	well := func(name, detail string, incidents ...string) {
+		for _, i := range incidents {
+			if names[i] {
+				return
+			}
 		}
-		out = append(out, f)
+		out = append(out, api.Finding{Name: name, OK: true, Detail: detail})
 	}
-	n, err := a.fleet.Count(ctx)
-	add("control database", err, fmt.Sprintf("%d shops in the directory", n), "look at the log; is the disk full or the file damaged?")
+	if n, err := a.fleet.Count(ctx); err == nil && !subjects["control database"] {
+		well("control database", fmt.Sprintf("%d shops in the directory", n))
+	}
 	for _, name := range a.fleet.ShardNames() {
-		s := a.fleet.Shard(name)
-		start := time.Now()
-		err := s.Check(ctx)
-		add("shard "+name, err, fmt.Sprintf("%s answers in %v", s.Engine(), time.Since(start).Round(time.Microsecond)), "restart; if it stays, restore the shard from a backup")
+		s, start := a.fleet.Shard(name), time.Now()
+		if err := s.Check(ctx); err == nil && !subjects["shard "+name] {
+			well("shard "+name, fmt.Sprintf("%s answers in %v", s.Engine(), time.Since(start).Round(time.Microsecond)))
+		}
 	}
-	good, err := a.diskFinding()
-	add("disk", err, good, "make room: writes are refused when the disk is full")
-	good, err = a.mediaFinding(ctx)
-	add("pictures", err, good, "what was looked at lately is still shown; uploads are refused until the bucket answers")
-	good, shop, err := a.books.finding()
-	add("stock", err, good, "count what is named by hand before more of it is sold; haat check --shop and --explain show how its numbers came about")
-	out[len(out)-1].Shop = shop
-	parked, err := a.bus.ParkedCounts(ctx)
-	var events int64
-	for _, c := range parked {
-		events += c.N
+	if n, err := a.diskFree(); err == nil {
+		well("disk", fmt.Sprintf("%d GiB free", n>>30), diskFull, diskNearlyFull)
 	}
-	if err == nil && events > 0 {
-		err = fmt.Errorf("%d events of %d shops are parked", events, len(parked))
+	if place, took, err := a.mediaAnswers(ctx); err == nil {
+		well("pictures", fmt.Sprintf("%s answers in %v", place, took.Round(time.Microsecond)), mediaDown)
 	}
-	add("parked events", err, "none", "look at them in the console: replay or drop each key")
-	busy, waiting := a.bus.Backlog()
-	err = nil
-	for name, why := range waiting {
-		err = fmt.Errorf("%s waits: %s", name, why)
-	}
-	add("events", err, fmt.Sprintf("%d subscribers at work", busy), "what it waits for must come back; nothing is lost meanwhile")
-	return out, nil
+	well("stock", a.books.finding(), stockWrong, stockUnseen)
+	well("parked events", "none", poisonEvent)
+	busy, _ := a.bus.Backlog()
+	well("events", fmt.Sprintf("%d subscribers at work", busy), consumerStalled)
+	well("background work", "all of it runs", jobFailing, orphanLeft, importStalled)
+	well("messages", "no failure since the last that went out", deliveryFailing)
+	well("backups", "the latest did not fail", backupFailing)
+	return out, ctx.Err()
 }

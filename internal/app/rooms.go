@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/mail"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"haat/internal/insight"
 	"haat/internal/media"
 	"haat/internal/media/fetch"
+	"haat/internal/meter"
 	"haat/internal/notify"
 	"haat/internal/notify/gateway"
 	"haat/internal/notify/smtp"
@@ -124,6 +126,11 @@ func (a *App) openPost() error {
 			*s = a.outbox.Over(*s)
 		}
 	}
+	for channel, s := range map[string]*notify.Sender{"SMS": &c.SMS, "e-mail": &c.Email, "WhatsApp": &c.WhatsApp} {
+		if *s != nil {
+			*s = watched{*s, a.incidents, channel}
+		}
+	}
 	a.post = notify.NewPost(c)
 	return nil
 }
@@ -202,6 +209,25 @@ func (a *App) recent() []notify.Sent {
 		return nil
 	}
 	return a.outbox.Recent()
+}
+
+// watched tells the register whether messages go out. One that an address
+// refuses has gone out as far as that goes.
+type watched struct {
+	notify.Sender
+	incidents *meter.Incidents
+	channel   string
+}
+
+func (s watched) Send(ctx context.Context, m notify.Message) error {
+	err := s.Sender.Send(ctx, m)
+	switch {
+	case err == nil || notify.IsRefused(err) || notify.IsPostponed(err):
+		s.incidents.Resolve(deliveryFailing, s.channel)
+	case !errors.Is(err, context.Canceled):
+		s.incidents.Raise(deliveryFailing, meter.Sighting{Subject: s.channel, Detail: "The last message did not go out: " + sentence(err)})
+	}
+	return err
 }
 
 // codes prints the messages that carry a code, and keeps quiet about others.

@@ -50,6 +50,8 @@ type sweep struct {
 type sweepRest struct {
 	failed int // in a row
 	until  time.Time
+	since  time.Time // of the first of them
+	why    string    // the last of them
 }
 
 func newSweep(what string, f *fleet.Fleet, log *slog.Logger, due *db.AcrossSQL, tidy func(context.Context, *fleet.Room) (int, error)) *sweep {
@@ -112,7 +114,10 @@ func (s *sweep) one(ctx context.Context, shop id.Shop, now time.Time) {
 	}
 	s.failures.Add(1)
 	r := s.rests[shop]
-	r.failed++
+	if r.failed++; r.failed == 1 {
+		r.since = now
+	}
+	r.why = err.Error()
 	pause := min(5*time.Second<<min(r.failed, 10), longRest)
 	r.until = now.Add(pause)
 	s.rests[shop] = r
@@ -123,6 +128,19 @@ func (s *sweep) resting(shop id.Shop, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return now.Before(s.rests[shop].until)
+}
+
+// failing gives the shops in which it failed several times in a row.
+func (s *sweep) failing() map[id.Shop]sweepRest {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := map[id.Shop]sweepRest{}
+	for shop, r := range s.rests {
+		if r.failed >= failingAfter {
+			out[shop] = r
+		}
+	}
+	return out
 }
 
 // wake forgets shops that have rested and were not heard of again.

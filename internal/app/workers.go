@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"haat/internal/meter"
 	"haat/internal/order"
 	"haat/internal/stock"
 )
@@ -20,11 +21,30 @@ func (a *App) every(ctx context.Context, pause time.Duration, what string, fn fu
 				return
 			case <-t.C:
 			}
-			if err := fn(ctx); err != nil && ctx.Err() == nil {
+			err := fn(ctx)
+			if ctx.Err() != nil {
+				return
+			}
+			if err != nil {
 				a.log.Error("a background task failed; it will be tried again", "task", what, "err", err)
 			}
+			a.ran(what, err)
 		}
 	})
+}
+
+// ran notes for the watchers how a task ended.
+func (a *App) ran(what string, err error) {
+	if err == nil {
+		a.jobs.Delete(what)
+		a.incidents.Resolve(jobFailing, what)
+		return
+	}
+	since := time.Now()
+	if was, failed := a.jobs.Load(what); failed {
+		since = was.(meter.Sighting).Since
+	}
+	a.jobs.Store(what, meter.Sighting{Subject: what, Since: since, Detail: "It failed when it ran last: " + sentence(err)})
 }
 
 // sweepers starts what tidies up behind people.
@@ -36,13 +56,25 @@ func (a *App) sweepers(ctx context.Context) {
 	a.meter.Counter("haat_sweep_failures_total", "Times that tidying up in one shop failed. It is tried again; the other shops go on.", func() float64 {
 		return float64(holds.failures.Load() + carts.failures.Load())
 	})
-	a.every(ctx, time.Minute, "erase unfinished sign-ups", func(ctx context.Context) error {
-		_, err := a.fleet.SweepOrphans(ctx, time.Hour)
-		return err
-	})
+	a.sweeps = []*sweep{holds, carts}
+	a.every(ctx, time.Minute, "erase unfinished sign-ups", func(ctx context.Context) error { return a.sweepOrphans(ctx, time.Hour) })
 	a.every(ctx, 10*time.Minute, "forget old codes and sessions", a.accounts.Sweep)
 	a.workers.Go(func() { a.importer.Work(ctx) })
 	a.workers.Go(func() { a.books.keep(ctx, 5*time.Second) }) // a start has other things to do first
+}
+
+// sweepOrphans erases what unfinished sign-ups left, and says what stays.
+func (a *App) sweepOrphans(ctx context.Context, age time.Duration) error {
+	_, err := a.fleet.SweepOrphans(ctx, age)
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
+		a.incidents.See(orphanLeft, []meter.Sighting{{Subject: "unfinished sign-ups", Detail: sentence(err)}})
+		a.log.Error("what unfinished sign-ups left cannot be erased; it will be tried again", "err", err)
+	default:
+		a.incidents.See(orphanLeft, nil)
+	}
+	return nil
 }
 
 // pageMetrics tell how well pages are kept.

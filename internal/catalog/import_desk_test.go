@@ -128,10 +128,15 @@ func TestABadRoomStopsNobody(t *testing.T) {
 				if got := until(t, room, imp, func(catalog.Import) bool { return tries.Load() > 2 }); got.Status != catalog.ImportQueued {
 					t.Errorf("%+v", got)
 				}
+				until(t, room, imp, func(catalog.Import) bool {
+					all := m.Failing()
+					return len(all) == 1 && all[0].Shop == room.Shop() && all[0].Failures > 2 && errors.Is(all[0].Err, trouble) && time.Since(all[0].Since) < time.Minute
+				})
 				bad.Store(false)
 				if got := until(t, room, imp, fetched); got.Status != catalog.ImportDone || got.Images.Done != 2 {
 					t.Errorf("after %d tries: %+v", tries.Load(), got)
 				}
+				until(t, room, imp, func(catalog.Import) bool { return len(m.Failing()) == 0 })
 			})
 		})
 	}

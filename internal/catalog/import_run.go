@@ -139,12 +139,14 @@ type desk struct {
 	wake  chan struct{}
 	busy  map[id.Shop]int
 	taken int
-	rests map[id.Shop]rest
+	rests map[id.Shop]rest // what it fails in; written and read elsewhere under Importer.mu
 }
 
 type rest struct {
 	failed int
 	until  time.Time
+	since  time.Time // of the first failure in a row
+	err    error     // the last
 }
 
 func newDesk(what string, slots, share int, waiting func(context.Context) ([]db.Count, error), work func(context.Context, id.Shop, int) (bool, error)) *desk {
@@ -242,6 +244,8 @@ func (m *Importer) settle(ctx context.Context, d *desk, o outcome) {
 	if d.busy[o.shop]--; d.busy[o.shop] == 0 {
 		delete(d.busy, o.shop)
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	if o.err == nil || ctx.Err() != nil {
 		delete(d.rests, o.shop)
 		return
@@ -254,12 +258,41 @@ func (m *Importer) settle(ctx context.Context, d *desk, o outcome) {
 	if o.further {
 		r.failed = 0
 	}
-	r.failed++
+	if r.failed++; r.failed == 1 {
+		r.since = m.Now()
+	}
 	pause := m.ShopPause(r.failed)
-	r.until = m.Now().Add(pause)
+	r.until, r.err = m.Now().Add(pause), o.err
 	d.rests[o.shop] = r
 	m.Log.Error("work waits to be tried again", "what", d.what, "shop", o.shop, "in", pause, "err", o.err)
 }
 
 // errIdle says that what waited was not there after all.
 var errIdle = errors.New("nothing to do")
+
+// Failing is a shop whose imports, or whose images, fail.
+type Failing struct {
+	What     string // "imports" or "images of imports"
+	Shop     id.Shop
+	Failures int // in a row
+	Since    time.Time
+	Err      error // the last
+}
+
+// forgotten is how long after its time a shop that failed is said to fail, if
+// it was not worked on again: its import may be gone.
+const forgotten = 5 * time.Minute
+
+// Failing lists the shops in which work fails.
+func (m *Importer) Failing() (all []Failing) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, d := range []*desk{m.rows, m.images} {
+		for shop, r := range d.rests {
+			if r.failed > 0 && m.Now().Sub(r.until) < forgotten {
+				all = append(all, Failing{d.what, shop, r.failed, r.since, r.err})
+			}
+		}
+	}
+	return all
+}

@@ -170,6 +170,13 @@ func (c *Export) Run(ctx context.Context, o api.Operator, out io.Writer) error {
 	return f.Close()
 }
 
+func since(t *time.Time) string {
+	if t == nil {
+		return ""
+	}
+	return t.Local().Format(time.DateTime) + ", " + ago(*t)
+}
+
 // Doctor checks the platform.
 type Doctor struct{}
 
@@ -186,9 +193,13 @@ func (c *Doctor) Run(ctx context.Context, o api.Operator, out io.Writer) error {
 			mark = "BAD "
 			bad++
 		}
-		fmt.Fprintf(out, "%s %s: %s\n", mark, f.Name, f.Detail)
-		if !f.OK && f.Next != "" {
-			fmt.Fprintf(out, "     next: %s\n", f.Next)
+		fmt.Fprintf(out, "%s %s: %s\n", mark, f.Title(), f.Detail)
+		if !f.OK {
+			for _, line := range [][2]string{{"since", since(f.Since)}, {"means", f.Means}, {"next", f.Next}} {
+				if line[1] != "" {
+					fmt.Fprintf(out, "     %s: %s\n", line[0], line[1])
+				}
+			}
 		}
 	}
 	if bad > 0 {

@@ -33,6 +33,7 @@ type Bus struct {
 	idle     *sync.Cond
 	searched map[string]bool  // shards that were searched for what was left
 	suspects map[id.Shop]bool // whose events were there before we were
+	stuck    map[*unit]bool   // units whose events wait, after a failure
 
 	followers map[id.Shop]map[chan struct{}]bool
 
@@ -76,7 +77,7 @@ const (
 
 // NewBus makes a bus over the fleet's shards.
 func NewBus(f *fleet.Fleet, log *slog.Logger) *Bus {
-	b := &Bus{fleet: f, log: log, most: maxOutlets, outlets: map[id.Shop]*outlet{}, searched: map[string]bool{}, suspects: map[id.Shop]bool{}, followers: map[id.Shop]map[chan struct{}]bool{}}
+	b := &Bus{fleet: f, log: log, most: maxOutlets, outlets: map[id.Shop]*outlet{}, searched: map[string]bool{}, suspects: map[id.Shop]bool{}, stuck: map[*unit]bool{}, followers: map[id.Shop]map[chan struct{}]bool{}}
 	b.idle = sync.NewCond(&b.mu)
 	b.seats.perShop, b.seats.all, b.seats.taken = 50, 5_000, map[id.Shop]int{}
 	f.OnWrite(b.written)
@@ -220,17 +221,20 @@ func (b *Bus) worker(units chan *unit) {
 			b.mu.Unlock()
 			u.work.Lock()
 			err := b.deliver(b.ctx, u)
-			wait := u.wait(err)
+			wait, waiting := u.wait(err), u.waits(err)
 			u.work.Unlock()
-			b.finish(u, wait)
+			b.finish(u, wait, waiting)
 		}
 	}
 }
 
 // finish puts a unit to rest, or has it tried again after a while.
-func (b *Bus) finish(u *unit, wait time.Duration) {
+func (b *Bus) finish(u *unit, wait time.Duration, waiting map[string]Waiting) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.ctx.Err() == nil {
+		b.note(u, waiting)
+	}
 	switch {
 	case b.ctx.Err() != nil:
 	case u.again:
@@ -350,31 +354,39 @@ func (b *Bus) room() bool {
 	return true
 }
 
+// Waiting is what a subscriber cannot go on without.
+type Waiting struct {
+	Why   string    // the latest error
+	Since time.Time // of the shop whose events wait longest
+	Shops int       // whose events wait
+}
+
 // Backlog gives, for the operator, the number of units at work and what those
-// that wait are waiting for, by subscriber.
-func (b *Bus) Backlog() (busy int, waiting map[string]string) {
+// that fail are waiting for, by subscriber. It waits for no delivery: a unit
+// that tries again is still waiting until it has come further.
+func (b *Bus) Backlog() (busy int, waiting map[string]Waiting) {
 	b.mu.Lock()
-	units := make([]*unit, 0, 16)
-	busy = b.busy
-	for _, o := range b.outlets {
-		for _, u := range o.units {
-			if u.queued && len(units) < 1000 {
-				units = append(units, u)
+	defer b.mu.Unlock()
+	waiting = map[string]Waiting{}
+	for u := range b.stuck {
+		for name, w := range u.waiting {
+			all, known := waiting[name]
+			if !known || w.Since.Before(all.Since) {
+				all.Why, all.Since = w.Why, w.Since
 			}
+			all.Shops++
+			waiting[name] = all
 		}
 	}
-	b.mu.Unlock()
-	waiting = map[string]string{}
-	for _, u := range units {
-		if !u.work.TryLock() {
-			continue
-		}
-		for i, p := range u.places {
-			if p.waiting != "" {
-				waiting[u.lane.subs[i].name] = p.waiting
-			}
-		}
-		u.work.Unlock()
+	return b.busy, waiting
+}
+
+// note keeps what a unit waits for where the operator's looks find it. The
+// caller holds b.mu.
+func (b *Bus) note(u *unit, waiting map[string]Waiting) {
+	if u.waiting = waiting; len(waiting) > 0 {
+		b.stuck[u] = true
+	} else {
+		delete(b.stuck, u)
 	}
-	return busy, waiting
 }

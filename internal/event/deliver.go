@@ -153,7 +153,9 @@ func (b *Bus) handleEach(ctx context.Context, room *fleet.Room, u *unit, from in
 			p.at = r.seq
 		}
 		if err != nil && ctx.Err() == nil {
-			p.fails++
+			if p.fails++; p.waiting == "" {
+				p.since = time.Now()
+			}
 			p.waiting = err.Error()
 			pause := backoff(p.fails)
 			p.next = time.Now().Add(pause)

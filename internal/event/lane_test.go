@@ -99,7 +99,7 @@ func TestOthersGoOnBesideOneThatWaits(t *testing.T) {
 		}
 		until(t, "the operator is told what waits", func() bool {
 			_, waiting := b.Backlog()
-			return len(waiting) == 1 && strings.Contains(waiting["waits"], "no route")
+			return len(waiting) == 1 && strings.Contains(waiting["waits"].Why, "no route")
 		})
 		down.Store(false)
 		settle(t, b)

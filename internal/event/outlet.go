@@ -47,9 +47,12 @@ type unit struct {
 	pause  *time.Timer // until it is tried again
 	pins   int         // replays and drops under way
 
+	waiting map[string]Waiting // for what, by subscriber, after the latest delivery
+
 	// Guarded by work:
-	places []place // of each of the lane's subscribers; nil before they have been read
-	fails  int     // in a row, of the unit as a whole
+	places []place   // of each of the lane's subscribers; nil before they have been read
+	fails  int       // in a row, of the unit as a whole
+	failed time.Time // the first of them
 }
 
 // place is how far one subscriber has come.
@@ -59,6 +62,7 @@ type place struct {
 	fails   int       // in a row, for the pause
 	next    time.Time // of the next try, after a failure
 	waiting string    // for what
+	since   time.Time // when that began
 }
 
 // open makes a shop's outlet. The caller holds b.mu.
@@ -205,6 +209,31 @@ func (u *unit) wait(err error) time.Duration {
 		return 0
 	}
 	return max(time.Millisecond, time.Until(soonest))
+}
+
+// waits says what each subscriber waits for after a delivery; err is one that
+// concerns them all. The caller holds u.work.
+func (u *unit) waits(err error) map[string]Waiting {
+	if err == nil {
+		u.failed = time.Time{}
+	} else if u.failed.IsZero() {
+		u.failed = time.Now()
+	}
+	var out map[string]Waiting
+	add := func(s *subscriber, why string, since time.Time) {
+		if out == nil {
+			out = map[string]Waiting{}
+		}
+		out[s.name] = Waiting{Why: why, Since: since}
+	}
+	for i, s := range u.lane.subs {
+		if i < len(u.places) && u.places[i].waiting != "" {
+			add(s, u.places[i].waiting, u.places[i].since)
+		} else if err != nil {
+			add(s, err.Error(), u.failed)
+		}
+	}
+	return out
 }
 
 // backoff grows from 20 ms to 30 s, and is cut by up to a half.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -74,7 +76,7 @@ const orphanPages = 20
 // it was made, each call goes on where the last one in this process ended, and
 // looks at a bounded number of shops. It reads the two lists side by side and
 // leaves the directory's cache alone. An orphan that cannot be erased is an
-// error, and keeps no other from being erased.
+// error, of every call until it is gone, and keeps no other from being erased.
 func (f *Fleet) SweepOrphans(ctx context.Context, age time.Duration) (erased int, err error) {
 	for _, name := range f.order {
 		n, e := f.sweepOrphans(ctx, name, age)
@@ -85,6 +87,7 @@ func (f *Fleet) SweepOrphans(ctx context.Context, age time.Duration) (erased int
 
 func (f *Fleet) sweepOrphans(ctx context.Context, name string, age time.Duration) (erased int, err error) {
 	shard, after := f.shards[name], f.swept.get(name)
+	erased, err = f.eraseLeft(ctx, name)
 	for range orphanPages {
 		page, look := shard.Across(ctx, clocksOf, after, id.ShopsBefore(time.Now().Add(-age)), f.page)
 		if look != nil {
@@ -99,11 +102,10 @@ func (f *Fleet) sweepOrphans(ctx context.Context, name string, age time.Duration
 			if there[c.Shop] {
 				continue
 			}
-			if e := shard.Erase(ctx, c.Shop); e != nil {
-				err = errors.Join(err, fmt.Errorf("erase orphan %v: %w", c.Shop, e))
+			if e := f.eraseOrphan(ctx, name, c.Shop); e != nil {
+				err = errors.Join(err, e)
 				continue
 			}
-			f.log.Warn("erased an orphan of an unfinished sign-up", "shop", c.Shop, "shard", name)
 			erased++
 		}
 		f.swept.set(name, after)
@@ -114,13 +116,72 @@ func (f *Fleet) sweepOrphans(ctx context.Context, name string, age time.Duration
 	return erased, err
 }
 
+// mostLeft is how many orphans that could not be erased are remembered for each
+// shard; the others are found again after a restart.
+const mostLeft = 1000
+
+// eraseLeft tries again those orphans that could not be erased before.
+func (f *Fleet) eraseLeft(ctx context.Context, name string) (erased int, err error) {
+	for _, shop := range f.swept.leftOn(name) {
+		there, look := f.entered(ctx, []db.Count{{Shop: shop}})
+		if look != nil {
+			return erased, errors.Join(err, look)
+		}
+		if there[shop] {
+			f.swept.leave(name, shop, false)
+		} else if e := f.eraseOrphan(ctx, name, shop); e != nil {
+			err = errors.Join(err, e)
+		} else {
+			erased++
+		}
+	}
+	return erased, err
+}
+
+func (f *Fleet) eraseOrphan(ctx context.Context, name string, shop id.Shop) error {
+	err := f.shards[name].Erase(ctx, shop)
+	f.swept.leave(name, shop, err != nil)
+	if err != nil {
+		return fmt.Errorf("erase orphan %v: %w", shop, err)
+	}
+	f.log.Warn("erased an orphan of an unfinished sign-up", "shop", shop, "shard", name)
+	return nil
+}
+
 // settled is how old a sign-up is that has ended one way or the other.
 const settled = time.Hour
 
-// sweptTo is up to where the orphans of each shard were erased.
+// sweptTo is up to where the orphans of each shard were erased, and those
+// before that could not be.
 type sweptTo struct {
-	mu sync.Mutex
-	to map[string]id.Shop
+	mu   sync.Mutex
+	to   map[string]id.Shop
+	left map[string]map[id.Shop]bool
+}
+
+func (s *sweptTo) leftOn(shard string) []id.Shop {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Sorted(maps.Keys(s.left[shard]))
+}
+
+// leave notes that an orphan is left, or that it no longer is.
+func (s *sweptTo) leave(shard string, shop id.Shop, is bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !is {
+		delete(s.left[shard], shop)
+		return
+	}
+	if s.left[shard] == nil {
+		if s.left == nil {
+			s.left = map[string]map[id.Shop]bool{}
+		}
+		s.left[shard] = map[id.Shop]bool{}
+	}
+	if len(s.left[shard]) < mostLeft {
+		s.left[shard][shop] = true
+	}
 }
 
 func (s *sweptTo) get(shard string) id.Shop {

@@ -37,6 +37,8 @@ type hands struct {
 	api.Operator
 	fleet *fleet.Fleet
 	bus   *event.Bus
+
+	register api.Incidents
 }
 
 func (h *hands) Shops(ctx context.Context, search, cursor string, limit int) ([]api.ShopSummary, string, error) {
@@ -94,6 +96,8 @@ func (h *hands) Health(ctx context.Context) ([]api.Finding, error) {
 	}, err
 }
 
+func (h *hands) Incidents(context.Context) (api.Incidents, error) { return h.register, nil }
+
 // sent is what a shop tells; taken is how a listener reads it, which fails
 // until it is mended.
 type (
@@ -138,8 +142,9 @@ func TestConsole(t *testing.T) {
 		defer bus.Close()
 		cookies := web.NewCookies([]byte("the key of a test"), false)
 		accounts := shop.NewAccounts(f.Control(), f, []byte("secret"), func(context.Context, shop.Message) error { return nil }, time.Now, shop.DefaultLimits(), func(slug string) string { return slug })
+		operator := &hands{fleet: f, bus: bus}
 		site := httptest.NewServer(New(Deps{
-			Operator: &hands{fleet: f, bus: bus}, Bus: bus, Fleet: f, Cookies: cookies, Log: log, Started: time.Now(), Version: "0.0.1",
+			Operator: operator, Bus: bus, Fleet: f, Cookies: cookies, Log: log, Started: time.Now(), Version: "0.0.1",
 			Door: api.NewDoor(f, accounts, cookies, api.Limits{PerIP: 100, PerPerson: 100}), Check: func(text string) bool { return text == token },
 		}))
 		defer site.Close()
@@ -148,7 +153,7 @@ func TestConsole(t *testing.T) {
 		fleettest.NewShop(t, f, "beta")
 
 		// Nothing without the token.
-		for _, path := range []string{"/", "/shops", "/shops/alpha", "/shops/none", "/parked"} {
+		for _, path := range []string{"/", "/shops", "/shops/alpha", "/shops/none", "/parked", "/incidents"} {
 			if code, to, body := a("GET", path); code != http.StatusSeeOther || to != "/signin?"+(url.Values{"next": {path}}).Encode() || strings.Contains(body, "alpha<") {
 				t.Errorf("GET %s is %d %s without the token", path, code, to)
 			}
@@ -192,6 +197,14 @@ func TestConsole(t *testing.T) {
 			t.Errorf("a shop that is none is %d", code)
 		}
 
+		says("/incidents", "Nothing is wrong", "no incident yet")
+		operator.register = api.Incidents{Open: register(time.Now()).Open}
+		if body := says("/incidents", "Disk full: /var/lib/haat", "writes are refused", "Make room", "Database unreachable", `aria-label="disk-full: 1 time"`); strings.Contains(body, "Nothing is wrong") || strings.Contains(body, "Resolved") {
+			t.Error("what is wrong is not shown as such")
+		}
+		operator.register = api.Incidents{Past: register(time.Now()).Past}
+		says("/incidents", "Nothing is wrong", "The last incident ended", "Resolved", "Lasted 41 min", "came up 3 times", "&lt;b&gt;")
+
 		if _, to, _ := a("POST", "/shops/alpha/suspend"); to != "/shops/alpha" {
 			t.Errorf("suspending leads to %s", to)
 		}
@@ -217,7 +230,7 @@ func TestConsole(t *testing.T) {
 		tell()
 		key := "/parked/" + url.PathEscape("alpha~listener~a/b key")
 		says("/parked", "listener", "cannot read this", `action="`+key+`/retry"`)
-		says("/", "1 of 2 checks found something.", "some are parked", "look at them", `href="/shops/alpha">Look`)
+		says("/", "1 incident open.", "some are parked", "look at them", `href="/shops/alpha">Look`)
 		says("/shops/beta", "Stock of CUP-1 A &lt;cup&gt;", "5 entered, but 6 stand", "haat check --shop beta --explain 01v", "Stock of A bowl")
 		if body := says("/shops/alpha", "alpha"); strings.Contains(body, "Stock of") {
 			t.Error("what is wrong in beta is told of alpha")

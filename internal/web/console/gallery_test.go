@@ -13,6 +13,9 @@ import (
 	"time"
 
 	"github.com/a-h/templ"
+
+	"haat/internal/api"
+	"haat/internal/meter"
 )
 
 // go test ./internal/web/console -run Gallery -gallery DIR writes every page
@@ -101,7 +104,7 @@ func overview(state string) Overview {
 		Events:  Events{Busy: "0"},
 	}
 	if state == "bad" {
-		v.Verdict, v.Frame.Alarms = "2 of 6 checks found something.", 2
+		v.Verdict, v.Frame.Alarms = "2 incidents open.", 2
 		v.Alarms = []Alarm{
 			{Kind: "bad", Title: "shard s2", Text: "41 shops cannot take orders: the disk that holds data/shards/s2.db is full, 0 bytes free of 20 GB.", Next: "Free space on that disk, or move the largest shop away. Then run haat doctor.", URL: "#checks-card"},
 			{Kind: "bad", Title: "parked events", Text: "1 event of 1 shop is parked", Next: "look at it", URL: "/parked"},
@@ -111,6 +114,30 @@ func overview(state string) Overview {
 		v.Parked = parked()
 	}
 	return v
+}
+
+// register is that of a bad night after a fair week.
+func register(now time.Time) api.Incidents {
+	past := func(name, subject, detail string, s meter.Severity, since, took time.Duration, times int64) meter.Incident {
+		ended := now.Add(-since + took)
+		return meter.Incident{Name: name, Subject: subject, Severity: s, Detail: detail, Since: now.Add(-since), Resolved: &ended, Times: times}
+	}
+	return api.Incidents{
+		Open: []meter.Incident{
+			{Name: "disk-full", Subject: "/var/lib/haat", Severity: meter.Critical, Means: "The last write found no room: writes are refused, pages go on, and nothing acknowledged is lost.",
+				Detail: "The last write found the disk of /var/lib/haat full; 0 MiB are free now.", Next: "Make room on the disk of the data folder; writes go on by themselves.", Since: now.Add(-97 * time.Minute), Times: 2},
+			{Name: "database-unreachable", Subject: "shard s2", Severity: meter.Critical, Means: "A database does not answer: nobody can order in its shops, and only kept pages are shown.",
+				Detail: "context deadline exceeded", Next: "Look in the log at what it answers; restart haat, and if it stays, restore from a backup.", Since: now.Add(-40 * time.Second), Times: 1},
+			{Name: "consumer-stalled", Subject: "notify.email", Severity: meter.Warning, Means: "A subscriber cannot go on with events, which wait in order; nothing is lost.",
+				Detail: "Events of 312 shops wait: dial tcp 192.0.2.10:587: connect: connection refused", Next: "Bring back what it waits for; it goes on by itself.", Since: now.Add(-26 * time.Hour), Times: 1},
+		},
+		Past: []meter.Incident{
+			past("consumer-stalled", "notify.sms", "Events of 3 shops wait: no route to host", meter.Warning, 5*time.Hour, 41*time.Minute, 3),
+			past("stock-discrepancy", "meeras-pottery", "1 SKU does not add up: VASE-9 <b>Vase</b> (39 entered, but 41 stand)", meter.Critical, 44*time.Hour, 7*time.Hour, 1),
+			past("backup-failing", "backup", "Into /mnt/backups: no space left on device", meter.Critical, 78*time.Hour, 23*time.Hour+11*time.Minute, 1),
+			past("disk-nearly-full", "/var/lib/haat", "Only 812 MiB are free in /var/lib/haat.", meter.Warning, 130*time.Hour, 20*time.Second, 1),
+		},
+	}
 }
 
 func shopRows(n int) []ShopRow {
@@ -133,15 +160,18 @@ func gallery() map[string]templ.Component {
 	closed := shop
 	closed.Row.Suspended, closed.Parked, closed.Alarms = true, nil, nil
 	return map[string]templ.Component{
-		"signin":       SignIn{Now: night, CSRF: "token", Problem: "That is not the token"}.Page(),
-		"overview":     overview("good").Page(),
-		"overview-bad": overview("bad").Page(),
-		"shops":        Shops{Frame: frame("shops", "Shops"), Total: "5,012", Rows: shopRows(50), Next: "#", First: "#"}.Page(),
-		"shops-none":   Shops{Frame: frame("shops", "Shops"), Query: "zzz"}.Page(),
-		"shop":         shop.Page(),
-		"shop-closed":  closed.Page(),
-		"parked":       Parked{Frame: frame("parked", "Parked"), Rows: parked()}.Page(),
-		"parked-none":  Parked{Frame: frame("parked", "Parked")}.Page(),
-		"failure":      Failure{Now: night, Status: 500, Heading: "That went wrong", Text: "The shard did not answer in time.", RequestID: "01JD8Y"}.Page(),
+		"signin":         SignIn{Now: night, CSRF: "token", Problem: "That is not the token"}.Page(),
+		"overview":       overview("good").Page(),
+		"overview-bad":   overview("bad").Page(),
+		"incidents":      incidentsPage(frame("incidents", "Incidents"), register(night)).Page(),
+		"incidents-past": incidentsPage(frame("incidents", "Incidents"), api.Incidents{Past: register(night).Past}).Page(),
+		"incidents-none": incidentsPage(frame("incidents", "Incidents"), api.Incidents{}).Page(),
+		"shops":          Shops{Frame: frame("shops", "Shops"), Total: "5,012", Rows: shopRows(50), Next: "#", First: "#"}.Page(),
+		"shops-none":     Shops{Frame: frame("shops", "Shops"), Query: "zzz"}.Page(),
+		"shop":           shop.Page(),
+		"shop-closed":    closed.Page(),
+		"parked":         Parked{Frame: frame("parked", "Parked"), Rows: parked()}.Page(),
+		"parked-none":    Parked{Frame: frame("parked", "Parked")}.Page(),
+		"failure":        Failure{Now: night, Status: 500, Heading: "That went wrong", Text: "The shard did not answer in time.", RequestID: "01JD8Y"}.Page(),
 	}
 }

@@ -77,6 +77,7 @@ func New(d Deps) http.Handler {
 	page("GET /shops/{slug}", s.shop)
 	page("POST /shops/{slug}/suspend", s.setState(fleet.Suspended, " is suspended."))
 	page("POST /shops/{slug}/resume", s.setState(fleet.Open, " is open again."))
+	page("GET /incidents", s.incidents)
 	page("GET /parked", s.parked)
 	page("POST /parked/{id}/retry", s.settle(true))
 	page("POST /parked/{id}/skip", s.settle(false))
@@ -163,16 +164,9 @@ func (s *server) overview(w http.ResponseWriter, r *http.Request) error {
 			v.Checks = append(v.Checks, Check{x.Name, x.Detail})
 			continue
 		}
-		v.State = "bad"
-		a := Alarm{Kind: "bad", Title: x.Name, Text: x.Detail, Next: x.Next}
-		if x.Shop != "" {
-			a.URL = "/shops/" + x.Shop
-		}
-		v.Alarms = append(v.Alarms, a)
+		v.Alarms = append(v.Alarms, alarmOf(x))
 	}
-	if f.Alarms > 0 {
-		v.Verdict = fmt.Sprintf("%d of %d checks found something.", f.Alarms, len(findings))
-	}
+	v.State, v.Verdict = verdict(findings)
 	n, err := s.Fleet.Count(r.Context())
 	if err != nil {
 		return err
@@ -189,7 +183,7 @@ func (s *server) overview(w http.ResponseWriter, r *http.Request) error {
 	busy, waiting := s.Bus.Backlog()
 	v.Events = Events{Busy: strconv.Itoa(busy), Parked: len(rows), ParkedURL: "/parked"}
 	for _, name := range slices.Sorted(maps.Keys(waiting)) {
-		v.Events.Consumers = append(v.Events.Consumers, Consumer{Name: name, Waits: waiting[name], State: "warn"})
+		v.Events.Consumers = append(v.Events.Consumers, Consumer{Name: name, Waits: waiting[name].Why, State: "warn"})
 	}
 	v.Parked = rows[:min(len(rows), 5)]
 	w.Header().Set("Refresh", "15")

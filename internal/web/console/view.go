@@ -5,7 +5,7 @@ import "time"
 // Frame is what stands around every page behind the token.
 type Frame struct {
 	Title   string
-	Section string // "overview", "shops" or "parked"
+	Section string // "overview", "incidents", "shops" or "parked"
 	CSRF    string
 	Now     time.Time
 	Zone    *time.Location // the operator's; nil: UTC
@@ -27,7 +27,7 @@ type SignIn struct {
 // Overview is GET /: is anything wrong?
 type Overview struct {
 	Frame
-	// State is "good" or "bad"; Verdict the same in one sentence.
+	// State is "good", "warn" or "bad"; Verdict the same in one sentence.
 	State   string
 	Verdict string
 	Started time.Time
@@ -45,6 +45,46 @@ type Alarm struct {
 	Text  string // what is known, with numbers
 	Next  string // what to do now
 	URL   string // the page or part of it that shows it
+	Name  string // of the incident, such as "disk-full"
+	Means string
+	Since time.Time
+	Times int64 // it came up
+}
+
+// Incidents is GET /incidents: what is wrong now, what lately was, and when.
+type Incidents struct {
+	Frame
+	Open     []Alarm
+	Past     []PastIncident
+	Timeline Timeline
+}
+
+// PastIncident is one that is over.
+type PastIncident struct {
+	Title, Name, Text, URL string
+	Critical               bool
+	Since, Resolved        time.Time
+	Times                  int64
+}
+
+// Timeline is a picture of the last days, a row for each name.
+type Timeline struct {
+	From, To time.Time
+	Rows     []TimelineRow
+}
+
+// TimelineRow is when incidents of one name were open.
+type TimelineRow struct {
+	Name     string
+	Critical bool
+	Spans    []Span
+}
+
+// Span is one incident's time, in what of the picture it covers, of 1000.
+type Span struct {
+	X, Width int
+	Open     bool
+	Label    string
 }
 
 // Check is one thing that was looked at.

@@ -1,0 +1,337 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"haat/internal/api"
+	"haat/internal/meter"
+)
+
+// The names of incidents, in the field's terms. They never change: alerts,
+// runbooks and drills know them.
+const (
+	diskFull         = "disk-full"
+	diskNearlyFull   = "disk-nearly-full"
+	databaseDown     = "database-unreachable"
+	poisonEvent      = "poison-event"
+	consumerStalled  = "consumer-stalled"
+	stockWrong       = "stock-discrepancy"
+	stockUnseen      = "stock-check-failing"
+	jobFailing       = "job-failing"
+	orphanLeft       = "orphaned-shop"
+	backupFailing    = "backup-failing"
+	deliveryFailing  = "message-delivery-failing"
+	importStalled    = "import-stalled"
+	connectionsShort = "connections-exhausted"
+	mediaDown        = "object-storage-unreachable"
+)
+
+// incidentKinds is what the platform can name, and what is to be done then.
+// docs/operating.md has the same words.
+var incidentKinds = []meter.Kind{
+	{Name: databaseDown, Severity: meter.Critical,
+		Means: "A database does not answer: nobody can order in its shops, and only kept pages are shown.",
+		Next:  "Look in the log at what it answers; restart haat, and if it stays, restore from a backup."},
+	{Name: diskFull, Severity: meter.Critical,
+		Means: "The last write found no room: writes are refused, pages go on, and nothing acknowledged is lost.",
+		Next:  "Make room on the disk of the data folder; writes go on by themselves."},
+	{Name: stockWrong, Severity: meter.Critical,
+		Means: "What a shop's ledger says and what its stock says differ: it may sell what it has not got.",
+		Next:  "Count it by hand before more of it is sold; haat check --shop and --explain show how the numbers came about."},
+	{Name: backupFailing, Severity: meter.Critical,
+		Means: "The latest backup failed: there is none of today's data.",
+		Next:  "Mend what it says and run haat backup again."},
+	{Name: poisonEvent, Severity: meter.Critical,
+		Means: "Events that cannot be handled were parked: what comes after them with the same key waits, everything else goes on.",
+		Next:  "Look at them under Parked: try each key again once its cause is mended, or give it up."},
+	{Name: deliveryFailing, Severity: meter.Critical,
+		Means: "Messages cannot be sent this way: people who sign in get no code, and what shops tell of orders waits up to three days.",
+		Next:  "Look whether the mail server or gateway is up and takes our password; then sign in yourself to see that a code comes."},
+	{Name: mediaDown, Severity: meter.Critical,
+		Means: "The bucket with the pictures does not answer: what was looked at lately is still shown, and uploads are refused.",
+		Next:  "Look whether the bucket is up and takes our key; uploads go on by themselves."},
+	{Name: diskNearlyFull, Severity: meter.Warning,
+		Means: "Little room is left on the disk of the data folder.",
+		Next:  "Make room before writes are refused."},
+	{Name: consumerStalled, Severity: meter.Warning, Quiet: 10 * time.Second, Grace: 30 * time.Second,
+		Means: "A subscriber cannot go on with events, which wait in order; nothing is lost.",
+		Next:  "Bring back what it waits for; it goes on by itself."},
+	{Name: importStalled, Severity: meter.Warning, Grace: 2 * time.Minute,
+		Means: "A shop's import, or the pictures of one, fails again and again; it is tried at least once a minute.",
+		Next:  "Mend what it says; the import goes on where it stopped."},
+	{Name: jobFailing, Severity: meter.Warning, Grace: 15 * time.Minute,
+		Means: "Something that is done in the background fails again and again; the other work goes on.",
+		Next:  "Mend what it says; it is tried again by itself."},
+	{Name: orphanLeft, Severity: meter.Warning,
+		Means: "What an unfinished sign-up left on a shard cannot be erased; nobody sees it.",
+		Next:  "Look whether that shard takes writes; it is tried again every minute."},
+	{Name: stockUnseen, Severity: meter.Warning,
+		Means: "Whether stock adds up could not be seen everywhere.",
+		Next:  "Mend what it says; haat check looks at all shops now."},
+	{Name: connectionsShort, Severity: meter.Warning, Quiet: time.Minute,
+		Means: "All connections were taken by busy ones, and people were turned away.",
+		Next:  "If these are shoppers, raise --max-connections and --memory; if one address floods, block it in front."},
+}
+
+const (
+	watchEvery = 5 * time.Second
+	watchTime  = 4 * time.Second // for one look
+	mebibyte   = 1 << 20
+	lowDisk    = 1 << 30 // bytes
+)
+
+// watcher looks at one thing and says in the register all that is wrong with
+// it. Its error says that it could not look, which changes nothing there.
+type watcher struct {
+	name string
+	look func(context.Context) error
+	turn chan struct{} // taken by the look under way: an older one never overwrites a newer
+}
+
+func newWatcher(name string, look func(context.Context) error) *watcher {
+	return &watcher{name: name, look: look, turn: make(chan struct{}, 1)}
+}
+
+func (w *watcher) once(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, watchTime)
+	defer cancel()
+	select {
+	case w.turn <- struct{}{}:
+		defer func() { <-w.turn }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return w.look(ctx)
+}
+
+// openIncidents begins the register with what an earlier run left in it.
+func (a *App) openIncidents() error {
+	a.incidents = meter.NewIncidents(a.log, incidentKinds...)
+	a.meter.Incidents(a.incidents)
+	return a.incidents.Remember(filepath.Join(a.cfg.Data, "incidents.json"))
+}
+
+// watch looks at everything now and every few seconds, each beside the others,
+// so that one that hangs hides no other.
+func (a *App) watch(ctx context.Context) {
+	a.watchers = []*watcher{
+		newWatcher("control database", a.watchControl),
+		newWatcher("disk", a.watchDisk),
+		newWatcher("pictures", a.watchMedia),
+		newWatcher("parked events", a.watchParked),
+		newWatcher("subscribers", a.watchSubscribers),
+		newWatcher("stock", a.books.watch(a.incidents)),
+		newWatcher("sweeps", a.watchSweeps),
+		newWatcher("imports", a.watchImports),
+		newWatcher("connections", a.watchConnections()),
+	}
+	for _, name := range a.fleet.ShardNames() {
+		a.watchers = append(a.watchers, newWatcher("shard "+name, a.watchShard(name)))
+	}
+	a.workers.Go(func() { a.incidents.Keep(ctx) })
+	for _, w := range a.watchers {
+		a.workers.Go(func() {
+			t := time.NewTicker(watchEvery)
+			defer t.Stop()
+			for failed := false; ; {
+				err := w.once(ctx)
+				if ctx.Err() != nil {
+					return
+				}
+				if err != nil && !failed {
+					a.log.Warn("cannot look for incidents; it will be tried again", "at", w.name, "err", err)
+				}
+				failed = err != nil
+				select {
+				case <-ctx.Done():
+					return
+				case <-t.C:
+				}
+			}
+		})
+	}
+}
+
+// lookNow has every watcher look.
+func (a *App) lookNow(ctx context.Context) {
+	var all sync.WaitGroup
+	for _, w := range a.watchers {
+		all.Go(func() { _ = w.once(ctx) }) // which tells again in its own time why it could not
+	}
+	all.Wait()
+}
+
+// answers keeps the register right about one database.
+func (a *App) answers(ctx context.Context, subject string, check func(context.Context) error) error {
+	start := time.Now()
+	err := check(ctx)
+	if err == nil {
+		a.incidents.Resolve(databaseDown, subject)
+		return nil
+	}
+	if ctx.Err() == context.Canceled { // nobody waits for the answer
+		return ctx.Err()
+	}
+	a.incidents.Raise(databaseDown, meter.Sighting{Subject: subject, Since: start, Detail: sentence(err)})
+	return nil
+}
+
+func (a *App) watchControl(ctx context.Context) error {
+	return a.answers(ctx, "control database", a.fleet.Check)
+}
+
+func (a *App) watchShard(name string) func(context.Context) error {
+	return func(ctx context.Context) error { return a.answers(ctx, "shard "+name, a.fleet.Shard(name).Check) }
+}
+
+func (a *App) watchMedia(ctx context.Context) error {
+	place, _, err := a.mediaAnswers(ctx)
+	switch {
+	case err == nil:
+		a.incidents.Resolve(mediaDown, place)
+	case ctx.Err() == context.Canceled:
+		return ctx.Err()
+	default:
+		a.incidents.Raise(mediaDown, meter.Sighting{Subject: place, Detail: sentence(err)})
+	}
+	return nil
+}
+
+// watchDisk tells a full disk from one that soon will be. What is nearly full
+// is so until a tenth more than that is free.
+func (a *App) watchDisk(context.Context) error {
+	n, err := a.diskFree()
+	if err != nil {
+		return err
+	}
+	subject := a.cfg.Data
+	var full, low []meter.Sighting
+	if a.diskFull() {
+		full = append(full, meter.Sighting{Subject: subject, Detail: fmt.Sprintf("The last write found the disk of %s full; %d MiB are free now.", subject, n/mebibyte)})
+	}
+	reserve := int64(a.cfg.MinFree)
+	most := max(reserve, lowDisk)
+	if a.lowOnDisk.Load() {
+		most += most / 10
+	}
+	if a.lowOnDisk.Store(n < most); n < most {
+		s := meter.Sighting{Subject: subject, Detail: fmt.Sprintf("Only %d MiB are free in %s.", n/mebibyte, subject)}
+		if n < reserve {
+			s.Detail += " New pictures and catalogues are refused, so that orders go on longer."
+		}
+		low = append(low, s)
+	}
+	a.incidents.See(diskFull, full)
+	a.incidents.See(diskNearlyFull, low)
+	return nil
+}
+
+func (a *App) watchParked(ctx context.Context) error {
+	counts, err := a.bus.ParkedCounts(ctx)
+	if err != nil {
+		return err
+	}
+	var all []meter.Sighting
+	for _, c := range counts {
+		s := meter.Sighting{Subject: c.Shop.String(), Detail: fmt.Sprintf("%d events are parked.", c.N)}
+		if c.N == 1 {
+			s.Detail = "1 event is parked."
+		}
+		if room, err := a.fleet.ByID(ctx, c.Shop); err == nil {
+			s.Subject, s.Shop = room.Slug(), room.Slug()
+		}
+		all = append(all, s)
+	}
+	a.incidents.See(poisonEvent, all)
+	return nil
+}
+
+// stallsAfter is how long a subscriber waits before it is said.
+const stallsAfter = 5 * time.Second
+
+func (a *App) watchSubscribers(context.Context) error {
+	_, waiting := a.bus.Backlog()
+	var all []meter.Sighting
+	for name, w := range waiting {
+		if time.Since(w.Since) >= stallsAfter {
+			all = append(all, meter.Sighting{Subject: name, Since: w.Since, Detail: fmt.Sprintf("Events of %d shops wait: %s", w.Shops, w.Why)})
+		}
+	}
+	a.incidents.See(consumerStalled, all)
+	return nil
+}
+
+// failingAfter is how often in a row something fails in one shop before it is
+// said.
+const failingAfter = 3
+
+func (a *App) watchSweeps(ctx context.Context) error {
+	var all []meter.Sighting
+	for _, s := range a.sweeps {
+		for shop, r := range s.failing() {
+			at := meter.Sighting{Subject: s.what + ": " + shop.String(), Since: r.since, Detail: fmt.Sprintf("It failed %d times in a row: %s", r.failed, r.why)}
+			if room, err := a.fleet.ByID(ctx, shop); err == nil {
+				at.Subject, at.Shop = s.what+": "+room.Slug(), room.Slug()
+			}
+			all = append(all, at)
+		}
+	}
+	a.jobs.Range(func(what, failed any) bool {
+		all = append(all, failed.(meter.Sighting))
+		return true
+	})
+	a.incidents.See(jobFailing, all)
+	return nil
+}
+
+func (a *App) watchImports(ctx context.Context) error {
+	var all []meter.Sighting
+	for _, x := range a.importer.Failing() {
+		if x.Failures < failingAfter {
+			continue
+		}
+		at := meter.Sighting{Subject: x.What + ": " + x.Shop.String(), Since: x.Since, Detail: fmt.Sprintf("It failed %d times in a row: %s", x.Failures, sentence(x.Err))}
+		if room, err := a.fleet.ByID(ctx, x.Shop); err == nil {
+			at.Subject, at.Shop = x.What+": "+room.Slug(), room.Slug()
+		}
+		all = append(all, at)
+	}
+	a.incidents.See(importStalled, all)
+	return nil
+}
+
+// watchConnections tells when people were turned away since the look before.
+func (a *App) watchConnections() func(context.Context) error {
+	var before int64
+	return func(context.Context) error {
+		c := a.crowd.Load()
+		if c == nil {
+			return nil
+		}
+		var all []meter.Sighting
+		if n := c.refused.Load(); n > before {
+			all = append(all, meter.Sighting{Subject: a.cfg.Listen, Detail: fmt.Sprintf("%d connections were turned away within %v; %d are open.", n-before, watchEvery, c.now())})
+			before = n
+		}
+		a.incidents.See(connectionsShort, all)
+		return nil
+	}
+}
+
+// sentence makes of an error what can be read aloud.
+func sentence(err error) string {
+	if err == nil {
+		return "nobody knows why."
+	}
+	return err.Error()
+}
+
+// Incidents implements api.Operator.
+func (a *App) Incidents(ctx context.Context) (api.Incidents, error) {
+	a.lookNow(ctx)
+	return api.Incidents{Open: a.incidents.Open(), Past: a.incidents.Past()}, ctx.Err()
+}
