@@ -193,6 +193,7 @@ func Run(ctx context.Context, o Options, host Host, out io.Writer) (err error) {
 		runtime.GC()
 		fmt.Fprintf(out, "\n%s\n", x.name)
 		r := Result{Name: x.name, What: x.what, At: time.Now().UTC().Truncate(time.Second), Machine: m}
+		r.Noisy = disturbed(ctx)
 		r.Load[0] = loadAverage()
 		start := time.Now()
 		if err := x.run(b, ctx, &r); err != nil {
@@ -200,7 +201,6 @@ func Run(ctx context.Context, o Options, host Host, out io.Writer) (err error) {
 		}
 		r.Took = time.Since(start).Round(time.Second / 10).Seconds()
 		r.Load[1] = loadAverage()
-		r.Noisy = busy(r.Load[0])
 		fmt.Fprintf(out, "\n%s", r.table())
 		if err := r.write(o.Out); err != nil {
 			return err

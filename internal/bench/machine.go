@@ -2,6 +2,7 @@ package bench
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -86,11 +87,43 @@ func loadAverage() string {
 	return first
 }
 
-// quiet is the load average up to which a figure counts as undisturbed, when
-// it was seen before the measurement.
-const quiet = 1.5
+// quiet is the share of the processors' time that others may take while we do
+// nothing, for figures to count as undisturbed. The load average would not do:
+// a benchmark leaves its own to the next.
+const quiet = 0.1
 
-func busy(load string) bool {
-	f, err := strconv.ParseFloat(load, 64)
-	return err == nil && f > quiet
+// disturbed looks for a second, in which this program does nothing, whether
+// others are at work.
+func disturbed(ctx context.Context) bool {
+	before := processorTimes()
+	select {
+	case <-ctx.Done():
+	case <-time.After(time.Second):
+	}
+	after := processorTimes()
+	all := after.all - before.all
+	return all > 0 && 1-(after.idle-before.idle)/all > quiet
+}
+
+type processors struct{ all, idle float64 }
+
+// processorTimes reads what all processors have done since they were started:
+// in all, and of that nothing.
+func processorTimes() (t processors) {
+	b, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return t
+	}
+	line, _, _ := strings.Cut(string(b), "\n")
+	for i, field := range strings.Fields(line) {
+		n, err := strconv.ParseFloat(field, 64)
+		if err != nil || i > 8 { // the name; guests, who are counted before
+			continue
+		}
+		t.all += n
+		if i == 4 || i == 5 { // idle, and waiting for a disk
+			t.idle += n
+		}
+	}
+	return t
 }
