@@ -156,6 +156,12 @@ func (e *sqlite) read(ctx context.Context, fn func(session) error) error {
 // migrate runs on the writing connection, before the first job.
 func (e *sqlite) migrate(ctx context.Context, fn func(session, func(string) error) error) error {
 	j := &job{raw: func(c *sqliteConn) error {
+		// What a new index sorts, and what would be undone, may be larger than
+		// the memory that the engine has.
+		if err := c.c.Exec("PRAGMA temp_store=FILE"); err != nil {
+			return sqliteError(err)
+		}
+		defer func() { _ = c.c.Exec("PRAGMA temp_store=MEMORY") }()
 		if err := c.c.Exec("BEGIN IMMEDIATE"); err != nil {
 			return sqliteError(err)
 		}
