@@ -76,8 +76,11 @@ func emitForEver(ctx context.Context, dir, controlDSN, shardDSN string) error {
 				}
 				// Often rest until the shop was marked as done, so that the next
 				// burst begins from there.
-				for rest := rand.IntN(4) > 0; rest && !b.Resting(room.Shop()); {
-					<-time.After(10 * time.Millisecond)
+				if rand.IntN(4) > 0 {
+					for !b.Resting(room.Shop()) {
+						<-time.After(10 * time.Millisecond)
+					}
+					<-time.After(rand.N(2 * time.Second)) // so that some are at rest when they are killed
 				}
 			}
 		}()
@@ -126,7 +129,7 @@ func killWhileDelivering(t *testing.T, dir, controlDSN, shardDSN string) {
 	acknowledged := map[int]int64{}
 	left, rested := 0, 0
 	for round := range 5 {
-		emitInChild(t, 15+rand.IntN(120), acknowledged, dir, controlDSN, shardDSN)
+		emitInChild(t, 40+rand.IntN(60), acknowledged, dir, controlDSN, shardDSN)
 		visit(fmt.Sprintf("round %d", round), func(t *testing.T, f *fleet.Fleet) {
 			for i := range killedShops {
 				// In this order: a server of its own may yet commit what the
