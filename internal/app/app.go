@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -129,11 +130,11 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (a *App, err error)
 	if a.ops, a.opsMade, err = opsToken(cfg.Data); err != nil {
 		return a, err
 	}
-	if a.control, err = db.OpenControl(ctx, filepath.Join(cfg.Data, "control.db"), share.sqlite(), ControlSchemas()); err != nil {
+	if a.control, err = db.OpenControl(ctx, cmp.Or(cfg.Control, filepath.Join(cfg.Data, "control.db")), share.sqlite(), ControlSchemas()); err != nil {
 		return a, err
 	}
 	a.fleet, err = fleet.OpenFleet(ctx, fleet.Config{
-		Control: a.control, SQLite: share.sqlite(), Cached: share.Shops, Dir: filepath.Join(cfg.Data, "shards"), Shards: cfg.Shards, Schemas: Schemas(), Domain: cfg.Domain(), Log: log,
+		Control: a.control, SQLite: share.sqlite(), Cached: share.Shops, Dir: filepath.Join(cfg.Data, "shards"), Shards: cfg.Shards, FirstShard: cfg.FirstShard, Schemas: Schemas(), Domain: cfg.Domain(), Log: log,
 	})
 	if err != nil {
 		return a, err

@@ -18,20 +18,23 @@ import (
 	"github.com/alecthomas/kong"
 	"golang.org/x/sys/unix"
 
+	"haat/internal/fleet"
 	"haat/internal/media/bucket"
 )
 
 // Config is everything that can be set. Each field is a flag, an environment
 // variable and a key of the JSON file named by --config.
 type Config struct {
-	Listen    string `default:":8080" env:"HAAT_LISTEN" help:"Address that shops and merchants are served on."`
-	OpsListen string `default:"127.0.0.1:9090" env:"HAAT_OPS_LISTEN" help:"Address that the operator is served on: console, metrics, health."`
-	Data      string `default:"./data" env:"HAAT_DATA" help:"Folder of everything that is kept." type:"path"`
-	URL       string `env:"HAAT_URL" help:"Address of the platform as browsers know it; shops are <name>. below its host. Default: http://localhost:<listen port>." name:"url"`
-	Dev       bool   `env:"HAAT_DEV" help:"Print sign-in codes and show sent messages at /dev/messages."`
-	Shards    int    `default:"1" env:"HAAT_SHARDS" help:"Embedded databases to spread shops over, chosen at the first start."`
-	Region    string `default:"IN" env:"HAAT_REGION" help:"Country whose national phone numbers are understood (ISO 3166)."`
-	LogLevel  string `default:"info" enum:"debug,info,warn,error" env:"HAAT_LOG_LEVEL" help:"Least level that is logged."`
+	Listen     string `default:":8080" env:"HAAT_LISTEN" help:"Address that shops and merchants are served on."`
+	OpsListen  string `default:"127.0.0.1:9090" env:"HAAT_OPS_LISTEN" help:"Address that the operator is served on: console, metrics, health."`
+	Data       string `default:"./data" env:"HAAT_DATA" help:"Folder of everything that is kept." type:"path"`
+	Control    string `env:"HAAT_CONTROL" help:"PostgreSQL address of the control database: accounts, sessions, the directory of shops. Default: control.db in the data folder." secret:""`
+	FirstShard string `env:"HAAT_FIRST_SHARD" help:"PostgreSQL address of the first shard, at the first start. Default: embedded databases in the data folder." secret:""`
+	URL        string `env:"HAAT_URL" help:"Address of the platform as browsers know it; shops are <name>. below its host. Default: http://localhost:<listen port>." name:"url"`
+	Dev        bool   `env:"HAAT_DEV" help:"Print sign-in codes and show sent messages at /dev/messages."`
+	Shards     int    `default:"1" env:"HAAT_SHARDS" help:"Embedded databases to spread shops over, chosen at the first start."`
+	Region     string `default:"IN" env:"HAAT_REGION" help:"Country whose national phone numbers are understood (ISO 3166)."`
+	LogLevel   string `default:"info" enum:"debug,info,warn,error" env:"HAAT_LOG_LEVEL" help:"Least level that is logged."`
 
 	Media      string `env:"HAAT_MEDIA" help:"Where pictures are kept: files, in the data folder, or s3://bucket/prefix?endpoint=https://host&region=name. Default: where they are already, files at first."`
 	MediaCache Size   `default:"4GiB" env:"HAAT_MEDIA_CACHE" help:"Disk for pictures of a bucket that were looked at last."`
@@ -103,6 +106,11 @@ func (c *Config) Finish() error {
 	}
 	if c.Shards < 1 || c.Shards > 64 {
 		return fmt.Errorf("--shards %d: between 1 and 64", c.Shards)
+	}
+	for flag, dsn := range map[string]string{"control": c.Control, "first-shard": c.FirstShard} {
+		if dsn != "" && !fleet.IsPostgres(dsn) {
+			return fmt.Errorf("--%s: give it as postgres://user:password@host/database", flag)
+		}
 	}
 	if c.MaxPerIP < 1 || c.MaxPerPerson < 1 || c.Codes.PerAddress < 1 || c.Codes.PerIP < 1 {
 		return fmt.Errorf("--max-per-ip, --max-per-person, --codes-per-address and --codes-per-ip must be at least 1")

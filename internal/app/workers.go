@@ -57,6 +57,7 @@ func (a *App) sweepers(ctx context.Context) {
 		return float64(holds.failures.Load() + carts.failures.Load())
 	})
 	a.sweeps = []*sweep{holds, carts}
+	a.every(ctx, 2*time.Second, "look at the list of shards", a.fleet.Reload)
 	a.every(ctx, time.Minute, "erase unfinished sign-ups", func(ctx context.Context) error { return a.sweepOrphans(ctx, time.Hour) })
 	a.every(ctx, 10*time.Minute, "forget old codes and sessions", a.accounts.Sweep)
 	a.workers.Go(func() { a.importer.Work(ctx) })

@@ -35,7 +35,7 @@ func (f *Fleet) Create(ctx context.Context, shop id.Shop, slug, name string, fn 
 	if taken {
 		return nil, slugTaken(slug)
 	}
-	if _, err := f.shards[e.Shard].Create(ctx, shop, e.Epoch, fn); err != nil && !errors.Is(err, db.ErrUnique) {
+	if _, err := f.Shard(e.Shard).Create(ctx, shop, e.Epoch, fn); err != nil && !errors.Is(err, db.ErrUnique) {
 		return nil, fmt.Errorf("create the shop on shard %s: %w", e.Shard, err)
 	}
 	err = f.control.Change(ctx, func(t *db.ControlTx) error {
@@ -64,7 +64,8 @@ func slugTaken(slug string) error {
 // place picks the shard for a new shop by its id, whose low bits are random,
 // so that a sign-up that is tried again finds the rows that it left.
 func (f *Fleet) place(shop id.Shop) string {
-	return f.order[int64(shop)%int64(len(f.order))]
+	names := f.ShardNames()
+	return names[int64(shop)%int64(len(names))]
 }
 
 // orphanPages is how many pages of shops one call of SweepOrphans looks at on
@@ -78,7 +79,7 @@ const orphanPages = 20
 // leaves the directory's cache alone. An orphan that cannot be erased is an
 // error, of every call until it is gone, and keeps no other from being erased.
 func (f *Fleet) SweepOrphans(ctx context.Context, age time.Duration) (erased int, err error) {
-	for _, name := range f.order {
+	for _, name := range f.ShardNames() {
 		n, e := f.sweepOrphans(ctx, name, age)
 		erased, err = erased+n, errors.Join(err, e)
 	}
@@ -86,7 +87,7 @@ func (f *Fleet) SweepOrphans(ctx context.Context, age time.Duration) (erased int
 }
 
 func (f *Fleet) sweepOrphans(ctx context.Context, name string, age time.Duration) (erased int, err error) {
-	shard, after := f.shards[name], f.swept.get(name)
+	shard, after := f.Shard(name), f.swept.get(name)
 	erased, err = f.eraseLeft(ctx, name)
 	for range orphanPages {
 		page, look := shard.Across(ctx, clocksOf, after, id.ShopsBefore(time.Now().Add(-age)), f.page)
@@ -139,7 +140,7 @@ func (f *Fleet) eraseLeft(ctx context.Context, name string) (erased int, err err
 }
 
 func (f *Fleet) eraseOrphan(ctx context.Context, name string, shop id.Shop) error {
-	err := f.shards[name].Erase(ctx, shop)
+	err := f.Shard(name).Erase(ctx, shop)
 	f.swept.leave(name, shop, err != nil)
 	if err != nil {
 		return fmt.Errorf("erase orphan %v: %w", shop, err)

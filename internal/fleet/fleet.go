@@ -20,9 +20,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/maypok86/otter/v2"
@@ -55,11 +55,11 @@ type Config struct {
 
 // Fleet is all shards and the directory.
 type Fleet struct {
+	cfg     Config
 	control *db.Control
 	domain  string
 	log     *slog.Logger
-	shards  map[string]*db.Shard
-	order   []string
+	shards  atomic.Pointer[shards]
 	bySlug  *otter.Cache[string, Entry]
 	byID    *otter.Cache[id.Shop, Entry]
 	woken   []func(Commit)
@@ -71,6 +71,9 @@ type Fleet struct {
 		sync.Mutex
 		census // of shops so old that none joins or leaves them
 	}
+
+	reloading  sync.Mutex
+	identities map[string]string // the open shard, by what its database is
 }
 
 // Entry is a row of the directory.
@@ -90,9 +93,6 @@ const (
 )
 
 var (
-	listShards = db.C(`SELECT id, dsn FROM shard WHERE state <> 'removed' ORDER BY id`)
-	addShard   = db.C(`INSERT INTO shard (id, dsn, state, created_at) VALUES ($1, $2, 'open', $3) ON CONFLICT (id) DO NOTHING`)
-
 	entryColumns = `id, slug, name, shard, epoch, state, created_at`
 	entryBySlug  = db.C(`SELECT ` + entryColumns + ` FROM shop WHERE slug = $1`)
 	entryByID    = db.C(`SELECT ` + entryColumns + ` FROM shop WHERE id = $1`)
@@ -116,61 +116,12 @@ func scanEntry(e *Entry) []any {
 // OpenFleet opens every shard of the directory, making the first embedded
 // ones if there are none.
 func OpenFleet(ctx context.Context, c Config) (*Fleet, error) {
-	f := &Fleet{control: c.Control, domain: strings.ToLower(c.Domain), log: c.Log, shards: map[string]*db.Shard{}, page: 1000}
+	f := &Fleet{cfg: c, control: c.Control, domain: strings.ToLower(c.Domain), log: c.Log, page: 1000, identities: map[string]string{}}
 	f.bySlug = otter.Must(&otter.Options[string, Entry]{MaximumSize: cmp.Or(c.Cached, 100_000), ExpiryCalculator: otter.ExpiryWriting[string, Entry](time.Minute)})
 	f.byID = otter.Must(&otter.Options[id.Shop, Entry]{MaximumSize: cmp.Or(c.Cached, 100_000), ExpiryCalculator: otter.ExpiryWriting[id.Shop, Entry](time.Minute)})
-	type row struct{ id, dsn string }
-	var rows []row
-	read := func(t *db.ControlTx) (err error) {
-		rows, err = db.ControlAll(ctx, t, listShards, func(r *row) []any { return []any{&r.id, &r.dsn} })
-		return err
-	}
-	if err := c.Control.View(ctx, read); err != nil {
-		return nil, err
-	}
-	if len(rows) == 0 {
-		err := c.Control.Change(ctx, func(t *db.ControlTx) error {
-			n := max(1, c.Shards)
-			if c.FirstShard != "" {
-				n = 1
-			}
-			for i := range n {
-				name := fmt.Sprintf("s%d", i+1)
-				if _, err := t.Exec(ctx, addShard, name, cmp.Or(c.FirstShard, name+".db"), t.Now()); err != nil {
-					return err
-				}
-			}
-			return read(t)
-		})
-		if err != nil {
-			return nil, err
-		}
-	}
-	who := map[string]string{} // the shard, by what its database is
-	for _, r := range rows {
-		var s *db.Shard
-		var err error
-		if strings.HasPrefix(r.dsn, "postgres://") || strings.HasPrefix(r.dsn, "postgresql://") {
-			s, err = db.OpenPostgres(ctx, r.dsn, c.Schemas)
-		} else {
-			path := r.dsn
-			if !filepath.IsAbs(path) {
-				path = filepath.Join(c.Dir, path)
-			}
-			s, err = db.OpenSQLite(ctx, path, c.SQLite, c.Schemas)
-		}
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("shard %s: %w", r.id, err), f.Close())
-		}
-		f.shards[r.id], f.order = s, append(f.order, r.id)
-		is, err := s.Identity(ctx)
-		if other := who[is]; err == nil && is != "" && other != "" {
-			err = fmt.Errorf("its database is that of shard %s", other)
-		}
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("shard %s: %w", r.id, err), f.Close())
-		}
-		who[is] = r.id
+	f.shards.Store(&shards{})
+	if err := f.Reload(ctx); err != nil {
+		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
 }
@@ -178,7 +129,7 @@ func OpenFleet(ctx context.Context, c Config) (*Fleet, error) {
 // Close closes every shard.
 func (f *Fleet) Close() error {
 	var errs []error
-	for _, s := range f.shards {
+	for _, s := range f.each {
 		errs = append(errs, s.Close())
 	}
 	return errors.Join(errs...)
@@ -189,25 +140,6 @@ func (f *Fleet) Domain() string { return f.domain }
 
 // Control is the control database, for rooms that keep rows there.
 func (f *Fleet) Control() *db.Control { return f.control }
-
-// ShardNames lists the shards in order.
-func (f *Fleet) ShardNames() []string { return f.order }
-
-// Shard gives a shard by name, for shard-wide statements; nil if there is none.
-func (f *Fleet) Shard(name string) *db.Shard { return f.shards[name] }
-
-// Across runs a shard-wide statement on every shard.
-func (f *Fleet) Across(ctx context.Context, q *db.AcrossSQL, args ...any) ([]db.Count, error) {
-	var out []db.Count
-	for _, name := range f.order {
-		page, err := f.shards[name].Across(ctx, q, args...)
-		if err != nil {
-			return nil, fmt.Errorf("shard %s: %w", name, err)
-		}
-		out = append(out, page...)
-	}
-	return out, nil
-}
 
 // Commit is a change that stands: which shop, where its clock stood then, and
 // what the change spoils.
@@ -325,9 +257,10 @@ func (f *Fleet) keep(e Entry)   { f.bySlug.Set(e.Slug, e); f.byID.Set(e.Shop, e)
 func (f *Fleet) forget(e Entry) { f.bySlug.Invalidate(e.Slug); f.byID.Invalidate(e.Shop) }
 
 func (f *Fleet) room(e Entry) (*Room, error) {
-	s := f.shards[e.Shard]
+	s := f.Shard(e.Shard)
 	if s == nil {
-		return nil, fmt.Errorf("the directory says that shop %v lives on shard %q, which is not open here", e.Shop, e.Shard)
+		err := fmt.Errorf("the directory says that shop %v lives on shard %q, which is not open here", e.Shop, e.Shard)
+		return nil, fault.Busy(time.Second, "The shop cannot be reached just now. Try again in a moment.").With("shard-closed").Because(err)
 	}
 	return &Room{fleet: f, entry: e, shard: s}, nil
 }

@@ -46,7 +46,7 @@ func (f *Fleet) Load(ctx context.Context, shops []Filling) (int, error) {
 	var g errgroup.Group
 	for name, part := range on {
 		g.Go(func() error {
-			if err := f.shards[name].Load(ctx, 1, part); err != nil {
+			if err := f.Shard(name).Load(ctx, 1, part); err != nil {
 				return fmt.Errorf("shard %s: %w", name, err)
 			}
 			return nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
-	"strings"
 
 	"haat/internal/db"
 	"haat/internal/id"
@@ -17,31 +16,31 @@ type Still interface {
 }
 
 var (
-	entriesOn = db.C(`SELECT id, epoch FROM shop WHERE shard = $1 AND id > $2 ORDER BY id LIMIT $3`)
-	epochsOf  = db.Across(`SELECT shop, epoch FROM shop_clock WHERE shop > $1 ORDER BY shop LIMIT $2`)
+	shardFiles = db.C(`SELECT id, dsn FROM shard WHERE state <> 'removed' ORDER BY id`) // in a schema of any age
+	entriesOn  = db.C(`SELECT id, epoch FROM shop WHERE shard = $1 AND id > $2 ORDER BY id LIMIT $3`)
+	epochsOf   = db.Across(`SELECT shop, epoch FROM shop_clock WHERE shop > $1 ORDER BY shop LIMIT $2`)
 )
 
 // ShardFiles names the file of every shard that a control database knows,
 // below the folder of shards. One that has no file there is an error.
 func ShardFiles(ctx context.Context, control Still) (map[string]string, error) {
-	type row struct{ id, dsn string }
-	var rows []row
+	var all []Listing
 	err := control.View(ctx, func(t *db.ControlTx) (err error) {
-		rows, err = db.ControlAll(ctx, t, listShards, func(r *row) []any { return []any{&r.id, &r.dsn} })
+		all, err = db.ControlAll(ctx, t, shardFiles, func(l *Listing) []any { return []any{&l.Name, &l.DSN} })
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	out := map[string]string{}
-	for _, r := range rows {
-		if strings.HasPrefix(r.dsn, "postgres://") {
-			return nil, fmt.Errorf("shard %s: %w", r.id, db.ErrElsewhere)
+	for _, l := range all {
+		if IsPostgres(l.DSN) {
+			return nil, fmt.Errorf("shard %s: %w", l.Name, db.ErrElsewhere)
 		}
-		if !filepath.IsLocal(r.dsn) {
-			return nil, fmt.Errorf("shard %s lies outside of the data folder, in %s", r.id, r.dsn)
+		if !filepath.IsLocal(l.DSN) {
+			return nil, fmt.Errorf("shard %s lies outside of the data folder, in %s", l.Name, l.DSN)
 		}
-		out[r.id] = r.dsn
+		out[l.Name] = l.DSN
 	}
 	return out, nil
 }
