@@ -33,7 +33,7 @@ var floors = [][]string{
 	{"catalog"}, // a variant's stock is written in the transaction that writes the variant
 	{"quote", "pay", "ship"},
 	{"order"},
-	{"search", "insight", "notify"},                 // only listen: nobody in the domain imports them
+	{"search", "insight", "hook", "notify"},         // only listen: nobody in the domain imports them
 	{"web", "api", "cli", "drill", "bench", "seed"}, // bench measures the domain in process, and servers as strangers see them
 	{"app"},
 	{"cmd"},
@@ -51,10 +51,11 @@ var (
 
 // sideways lists imports between rooms of one floor, or upwards.
 var sideways = map[string]string{
-	"api → web":    "a shopper's session is a signed cookie",
-	"web → api":    "pages let callers in by the same door, and stream the same events and files",
-	"edge → cache": "pages are kept in a cache, until what they show has changed",
-	"cli → api":    "commands work on the operator, here or on a server",
+	"api → web":     "a shopper's session is a signed cookie",
+	"web → api":     "pages let callers in by the same door, and stream the same events and files",
+	"edge → cache":  "pages are kept in a cache, until what they show has changed",
+	"notify → hook": "a merchant is told that a webhook was turned off",
+	"cli → api":     "commands work on the operator, here or on a server",
 }
 
 // readers lists statements that may name a neighbour's table, as "room → table".
@@ -90,6 +91,8 @@ var across = map[string]string{
 	"catalog.unfinished":   "imports that an earlier run left",
 	"catalog.withFiles":    "uploaded files that some import still needs: others are swept away",
 	"catalog.shopsWaiting": "images whose time to be fetched has come",
+	"hook.Due":             "webhooks' deliveries whose time has come",
+	"hook.Old":             "what became of webhooks' deliveries, once it was kept for long enough",
 	"event.parkedByShop":   "how many events wait for somebody to look, by shop",
 }
 
@@ -123,7 +126,7 @@ var only = []struct {
 // out, and where in the domain calling out is the purpose.
 var (
 	outward   = []string{"net", "net/http", "net/smtp", "net/rpc", "github.com/danielgtaylor/huma", "github.com/a-h/templ", "github.com/wneessen/go-mail"}
-	providers = []string{"internal/notify/", "internal/pay/", "internal/media/fetch", "internal/media/bucket"}
+	providers = []string{"internal/notify/", "internal/pay/", "internal/media/fetch", "internal/media/bucket", "internal/hook/post"}
 )
 
 var nobody = []string{"util", "utils", "common", "helper", "helpers", "model", "models", "misc", "shared", "base", "types"}

@@ -22,6 +22,8 @@ import (
 	"haat/internal/edge"
 	"haat/internal/event"
 	"haat/internal/fleet"
+	"haat/internal/hook"
+	"haat/internal/hook/post"
 	"haat/internal/insight"
 	"haat/internal/media"
 	"haat/internal/media/draw"
@@ -61,6 +63,8 @@ type App struct {
 	office   *shop.Office
 	desk     *customer.Desk
 	post     *notify.Post
+	caller   *post.Client // of webhooks
+	hooks    *hook.Sender
 	outbox   *notify.Outbox // with --dev
 	cookies  *web.Cookies
 	door     *api.Door
@@ -88,7 +92,7 @@ type App struct {
 func Schemas() []*db.SchemaSet {
 	return []*db.SchemaSet{
 		event.Schema, op.Schema, shop.Schema, customer.Schema, stock.Schema, media.Schema, catalog.Schema,
-		pay.Schema, order.Schema, search.Schema, insight.Schema, notify.Schema,
+		pay.Schema, order.Schema, search.Schema, insight.Schema, hook.Schema, notify.Schema,
 	}
 }
 
@@ -147,6 +151,8 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (a *App, err error)
 	a.pictures.While(a.uploads)
 	a.pictures.Draw(media.Drawing{ByHash: draw.ByHash, Has: a.hasPicture, Keep: a.disk})
 	a.fetcher = fetch.New(fetch.Options{})
+	a.caller = post.New(post.Options{})
+	a.hooks = hook.NewSender(a.caller.Send, log)
 	a.pages = edge.New(a.fleet, edge.Options{Bytes: share.Pages, SharedFor: cfg.SharedFor, Fixed: web.SafeHeaders(cfg.HTTPS())})
 	a.books = newBooks(a.fleet, log)
 	a.fleet.OnCommit(a.books.wrote)
@@ -178,6 +184,9 @@ func (a *App) Close() error {
 	}
 	if a.fetcher != nil {
 		a.fetcher.Close()
+	}
+	if a.caller != nil {
+		a.caller.Close()
 	}
 	if a.importer != nil {
 		errs = append(errs, a.importer.Close())

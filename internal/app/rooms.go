@@ -12,6 +12,7 @@ import (
 	"haat/internal/catalog"
 	"haat/internal/customer"
 	"haat/internal/fault"
+	"haat/internal/hook"
 	"haat/internal/id"
 	"haat/internal/insight"
 	"haat/internal/media"
@@ -54,6 +55,7 @@ func (a *App) openRooms(key []byte) error {
 	order.Subscribe(a.bus)
 	search.Subscribe(a.bus)
 	insight.Subscribe(a.bus)
+	a.hooks.Subscribe(a.bus)
 	a.post.Subscribe(a.bus)
 
 	a.registry = Operations(a.accounts, a.office, a.desk, a.cfg.URL, a.door, a)
@@ -71,6 +73,7 @@ func Operations(accounts *shop.Accounts, office *shop.Office, desk *customer.Des
 	g.Add(order.Operations()...)
 	g.Add(search.Operations()...)
 	g.Add(insight.Operations()...)
+	g.Add(hook.Operations()...)
 	g.Add(notify.Operations()...)
 	api.AddTransfer(g, a.importer)
 	api.AddExports(g, a.importer, desk)

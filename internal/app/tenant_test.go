@@ -64,6 +64,10 @@ func (s *site) shop(mark string) *tenant {
 	x.order("upi")
 	x.order("cod")
 	x.has["customer"] = s.get(x.base+"/customers", x.token).want(200).text("items", 0, "id")
+	hooked := map[string]any{"url": "https://" + strings.ToLower(mark) + ".invalid/haat", "topics": []string{"order.placed", "product.saved"}}
+	x.has["webhook"] = s.post(x.base+"/webhooks", x.token, hooked).want(201).text("id")
+	s.post(x.base+"/webhooks/"+x.has["webhook"]+"/test", x.token, nil).want(200)
+	x.has["delivery"] = s.get(x.base+"/webhooks/"+x.has["webhook"]+"/deliveries", x.token).want(200).text("items", 0, "id")
 	sessions := s.get(domain+"/api/v1/auth/sessions", x.token).want(200)
 	x.has["session"] = sessions.text("items", 0, "id")
 	return x
@@ -145,13 +149,17 @@ var bodies = map[string]func(x *tenant) any{
 	"stock.set-many": func(x *tenant) any {
 		return map[string]any{"levels": []any{map[string]any{"variant": x.has["variant"], "available": 100}}}
 	},
-	"stock.adjust":         func(x *tenant) any { return map[string]any{"quantity": 5} },
-	"order.new-cart":       func(x *tenant) any { return map[string]any{"lines": x.lines()} },
-	"order.add-to-cart":    func(x *tenant) any { return map[string]any{"lines": x.lines()} },
-	"order.change-cart":    func(x *tenant) any { return map[string]any{"lines": x.lines()} },
-	"order.place":          func(x *tenant) any { return x.wish("cod") },
-	"order.fulfil":         func(x *tenant) any { return map[string]any{"carrier": "Post", "number": "1"} },
-	"order.cancel":         func(x *tenant) any { return map[string]any{"reason": "None left"} },
+	"stock.adjust":      func(x *tenant) any { return map[string]any{"quantity": 5} },
+	"order.new-cart":    func(x *tenant) any { return map[string]any{"lines": x.lines()} },
+	"order.add-to-cart": func(x *tenant) any { return map[string]any{"lines": x.lines()} },
+	"order.change-cart": func(x *tenant) any { return map[string]any{"lines": x.lines()} },
+	"order.place":       func(x *tenant) any { return x.wish("cod") },
+	"order.fulfil":      func(x *tenant) any { return map[string]any{"carrier": "Post", "number": "1"} },
+	"order.cancel":      func(x *tenant) any { return map[string]any{"reason": "None left"} },
+	"hook.create": func(x *tenant) any {
+		return map[string]any{"url": "https://fresh.invalid/haat", "topics": []string{"order.paid"}}
+	},
+	"hook.change":          func(x *tenant) any { return map[string]any{"topics": []string{"order.paid"}} },
 	"order.note":           func(x *tenant) any { return map[string]any{"text": "Ring twice"} },
 	"test.by-id":           func(x *tenant) any { return map[string]any{} },
 	"test.forgetful-write": func(x *tenant) any { return map[string]any{} },
@@ -200,7 +208,7 @@ func routes(doc []byte) (out []route, findings []string) {
 				}
 			}
 			for _, p := range r.params {
-				if !contains(strings.Fields("slug product variant collection order customer import cart token handle session address"), p) {
+				if !contains(strings.Fields("slug product variant collection order customer import cart token handle session address webhook delivery"), p) {
 					findings = append(findings, fmt.Sprintf("%s has {%s} in its path: say in tenant_test.go what fills it", r.name, p))
 				}
 			}

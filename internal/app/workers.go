@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"haat/internal/hook"
 	"haat/internal/meter"
 	"haat/internal/order"
 	"haat/internal/stock"
@@ -53,10 +54,17 @@ func (a *App) sweepers(ctx context.Context) {
 	a.every(ctx, 5*time.Second, holds.what, func(ctx context.Context) error { return holds.round(ctx, time.Now()) })
 	carts := newSweep("forget old carts", a.fleet, a.log, order.OldCarts, order.SweepCarts)
 	a.every(ctx, 10*time.Minute, carts.what, func(ctx context.Context) error { return carts.round(ctx, time.Now()) })
-	a.meter.Counter("haat_sweep_failures_total", "Times that tidying up in one shop failed. It is tried again; the other shops go on.", func() float64 {
-		return float64(holds.failures.Load() + carts.failures.Load())
+	hooks := newSweep("call webhooks again", a.fleet, a.log, hook.Due, a.hooks.Sweep)
+	a.every(ctx, 5*time.Second, hooks.what, func(ctx context.Context) error { return hooks.round(ctx, time.Now()) })
+	old := newSweep("forget old deliveries to webhooks", a.fleet, a.log, hook.Old, a.hooks.Forget)
+	a.every(ctx, 10*time.Minute, old.what, func(ctx context.Context) error { return old.round(ctx, time.Now()) })
+	a.sweeps = []*sweep{holds, carts, hooks, old}
+	a.meter.Counter("haat_sweep_failures_total", "Times that tidying up in one shop failed. It is tried again; the other shops go on.", func() (n float64) {
+		for _, s := range a.sweeps {
+			n += float64(s.failures.Load())
+		}
+		return n
 	})
-	a.sweeps = []*sweep{holds, carts}
 	a.every(ctx, 2*time.Second, "look at the list of shards", a.fleet.Reload)
 	a.every(ctx, time.Minute, "erase unfinished sign-ups", func(ctx context.Context) error { return a.sweepOrphans(ctx, time.Hour) })
 	a.every(ctx, 10*time.Minute, "forget old codes and sessions", a.accounts.Sweep)

@@ -138,7 +138,13 @@ func getProduct(ctx context.Context, r db.Reader, in ProductIn) (Details, error)
 	if err != nil {
 		return Details{}, err
 	}
-	p, err := Read(ctx, r, pid)
+	return Detailed(ctx, r, pid)
+}
+
+// Detailed gives a product as its merchant sees it. One that there is not is
+// NotFound.
+func Detailed(ctx context.Context, r db.Reader, product id.Product) (Details, error) {
+	p, err := Read(ctx, r, product)
 	if err != nil {
 		return Details{}, err
 	}

@@ -1,5 +1,6 @@
 // Package guard keeps one caller from taking what belongs to all: limits by
-// key, with a bounded memory however many keys there are.
+// key, with a bounded memory however many keys there are, and a way out that
+// leads to the public internet only.
 package guard
 
 import (

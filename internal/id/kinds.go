@@ -16,6 +16,7 @@ type (
 	entry      struct{}
 	message    struct{}
 	event      struct{}
+	hook       struct{}
 )
 
 // Typed ids. Each is 16 bytes in a row and 26 characters in text.
@@ -34,4 +35,5 @@ type (
 	Entry      = ID[entry]      // a row of a ledger or timeline
 	Message    = ID[message]    // a message sent or to be sent
 	Event      = ID[event]      // an event
+	Hook       = ID[hook]       // a webhook of a shop
 )

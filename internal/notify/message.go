@@ -29,6 +29,8 @@ const (
 	Paid      Kind = "paid"      // to the shopper: we have your money
 	Fulfilled Kind = "fulfilled" // to the shopper: it is on its way
 	Cancelled Kind = "cancelled" // to the shopper: it will not come
+
+	WebhookOff Kind = "webhook-off" // to the merchant: a webhook takes nothing
 )
 
 // Message is one message as a sender gets it.

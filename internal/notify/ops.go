@@ -31,8 +31,8 @@ const (
 // Entry is a message as the merchant sees it.
 type Entry struct {
 	ID      id.Message `json:"id"`
-	Order   id.Order   `json:"order_id"`
-	Kind    Kind       `json:"kind" enum:"placed,received,paid,fulfilled,cancelled"`
+	Order   id.Order   `json:"order_id" doc:"Empty if it is about no order"`
+	Kind    Kind       `json:"kind" enum:"placed,received,paid,fulfilled,cancelled,webhook-off"`
 	Channel Channel    `json:"channel" enum:"sms,email,whatsapp"`
 	To      string     `json:"to" doc:"E.164, or an e-mail address"`
 	Subject string     `json:"subject,omitempty" doc:"Of an e-mail"`

@@ -10,6 +10,7 @@ import (
 	"haat/internal/db"
 	"haat/internal/event"
 	"haat/internal/fleet"
+	"haat/internal/hook"
 	"haat/internal/id"
 	"haat/internal/order"
 	"haat/internal/shop"
@@ -44,7 +45,7 @@ func (p *Post) Subscribe(b *event.Bus) {
 		if err := p.tellShopper(ctx, tx, s, Placed, e.Order, e.Token, e.Phone, e.Email, draftPlaced(s, e)); err != nil {
 			return err
 		}
-		return p.tellMerchant(ctx, tx, s, Received, e.Order, draftReceived(s, e))
+		return p.tellMerchant(ctx, tx, s, Received, e.Order, "/orders/"+e.Order.String(), draftReceived(s, e))
 	})
 	event.On(b, "notify", func(ctx context.Context, tx *db.Tx, _ event.Meta, e order.OrderPaid) error {
 		return p.change(ctx, tx, Paid, e.Change, func(s shop.Settings) draft { return draftPaid(s, e) })
@@ -54,6 +55,13 @@ func (p *Post) Subscribe(b *event.Bus) {
 	})
 	event.On(b, "notify", func(ctx context.Context, tx *db.Tx, _ event.Meta, e order.OrderCancelled) error {
 		return p.change(ctx, tx, Cancelled, e.Change, func(s shop.Settings) draft { return draftCancelled(s, e) })
+	})
+	event.On(b, "notify", func(ctx context.Context, tx *db.Tx, _ event.Meta, e hook.TurnedOff) error {
+		s, err := shop.Of(ctx, tx)
+		if err != nil {
+			return err
+		}
+		return p.tellMerchant(ctx, tx, s, WebhookOff, id.Order{}, "/settings/webhooks", draftWebhookOff(s, e))
 	})
 	event.OnFlow(b, "notify.sms", func(ctx context.Context, r *fleet.Room, _ event.Meta, e SMSQueued) (event.Then, error) {
 		return p.deliver(ctx, r, e.Message)
@@ -92,8 +100,8 @@ func (p *Post) tellShopper(ctx context.Context, tx *db.Tx, s shop.Settings, kind
 }
 
 // tellMerchant queues d for each of the shop's own addresses.
-func (p *Post) tellMerchant(ctx context.Context, tx *db.Tx, s shop.Settings, kind Kind, about id.Order, d draft) error {
-	to := row{about: about, from: s.Name, staff: true, link: "/orders/" + about.String()}
+func (p *Post) tellMerchant(ctx context.Context, tx *db.Tx, s shop.Settings, kind Kind, about id.Order, link string, d draft) error {
+	to := row{about: about, from: s.Name, staff: true, link: link}
 	to.Kind = kind
 	if to.Channel, to.To = p.phones(), cmp.Or(s.Phone, s.WhatsApp); s.WhatsApp != "" && p.Can(WhatsApp) {
 		to.Channel, to.To = WhatsApp, s.WhatsApp

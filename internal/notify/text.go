@@ -2,9 +2,11 @@ package notify
 
 import (
 	"fmt"
+	"net/url"
 	"strings"
 	"unicode"
 
+	"haat/internal/hook"
 	"haat/internal/money"
 	"haat/internal/order"
 	"haat/internal/shop"
@@ -158,4 +160,19 @@ func firstName(name string) string {
 		return ""
 	}
 	return first
+}
+
+// draftWebhookOff tells the merchant that a webhook was turned off.
+func draftWebhookOff(s shop.Settings, e hook.TurnedOff) draft {
+	host := e.URL
+	if u, err := url.Parse(e.URL); err == nil {
+		host = u.Host
+	}
+	return draft{
+		subject: "A webhook of " + oneLine(s.Name) + " was turned off",
+		short:   fmt.Sprintf("%s: your webhook at %s was turned off. It takes nothing.", oneLine(s.Name), oneLine(host)),
+		long: greeting("") + fmt.Sprintf("We have turned off the webhook of %s that calls\n%s\n\n%s\n\n", oneLine(s.Name), oneLine(e.URL), oneLine(e.Why)) +
+			"What it has not taken waits. Once the other side works again, turn the webhook on, and it is told.",
+		before: "Look at it here:",
+	}
 }

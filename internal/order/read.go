@@ -115,6 +115,12 @@ func get(ctx context.Context, r db.Reader, in OrderIn) (Order, error) {
 	if err != nil {
 		return Order{}, err
 	}
+	return Read(ctx, r, order)
+}
+
+// Read gives an order as the merchant sees it. One that there is not is
+// NotFound.
+func Read(ctx context.Context, r db.Reader, order id.Order) (Order, error) {
 	o, found, err := load(ctx, r, orderByID, order)
 	if err != nil {
 		return Order{}, err

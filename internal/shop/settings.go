@@ -31,7 +31,8 @@ type Settings struct {
 	HoldHours        int      `json:"hold_hours"` // how long an unpaid order keeps its stock
 	PricesIncludeTax bool     `json:"prices_include_tax"`
 	Theme            Theme    `json:"theme"`
-	Policies         []string `json:"policies"` // the kinds that have a text, in the order of PolicyKinds
+	Policies         []string `json:"policies"`        // the kinds that have a text, in the order of PolicyKinds
+	Hooks            []string `json:"hooks,omitempty"` // the topics that the shop's webhooks want; package hook keeps it
 }
 
 // UPI is where shoppers pay by UPI. Without a VPA it is not offered.

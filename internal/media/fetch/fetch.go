@@ -2,11 +2,9 @@
 // is the one place in media that calls out.
 //
 // An address to fetch comes from a merchant's file, so it may be meant to make
-// this machine talk to its own network. The [Fetcher] therefore looks the host
-// up itself, refuses it if any answer is not a public address, and dials the
-// very address it looked at: a name that changes its mind in between gains
-// nothing. The dialer checks once more what the kernel is about to connect to.
-// Every redirect goes the same way. No proxy, no cookies, no credentials.
+// this machine talk to its own network. The [Fetcher] therefore connects to
+// the public internet only (guard.Outside), and every redirect goes the same
+// way. No proxy, no cookies, no credentials.
 //
 // Every failure is an [Error], which says whether trying again can help.
 package fetch
@@ -22,8 +20,9 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
+
+	"haat/internal/guard"
 )
 
 // Options are the bounds of a Fetcher; the zero value has sensible ones.
@@ -86,8 +85,9 @@ func fail(r Reason, cause error, format string, args ...any) *Error {
 
 // Fetcher fetches pictures. It is safe for use by many goroutines.
 type Fetcher struct {
-	o      Options
-	client *http.Client
+	o       Options
+	outside guard.Outside
+	client  *http.Client
 }
 
 // New makes a Fetcher.
@@ -98,16 +98,7 @@ func New(o Options) *Fetcher {
 	if o.Timeout <= 0 {
 		o.Timeout = 30 * time.Second
 	}
-	if o.Lookup == nil {
-		o.Lookup = func(ctx context.Context, host string) ([]netip.Addr, error) {
-			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-		}
-	}
-	if o.Dial == nil {
-		d := &net.Dialer{Timeout: 5 * time.Second, Control: control}
-		o.Dial = d.DialContext
-	}
-	f := &Fetcher{o: o}
+	f := &Fetcher{o: o, outside: guard.Outside{Lookup: o.Lookup, Dial: o.Dial}}
 	f.client = &http.Client{
 		Transport: &http.Transport{
 			DialContext:            f.dial,
@@ -227,82 +218,10 @@ func checkURL(u *url.URL) error {
 	return nil
 }
 
-// dial looks the host up, checks every answer and connects to the first that
-// takes the connection.
 func (f *Fetcher) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return nil, fail(BadURL, err, "This is not a web address.")
+	c, err := f.outside.DialContext(ctx, network, address)
+	if inside, ok := errors.AsType[*guard.NotPublic](err); ok {
+		return nil, fail(Refused, inside, "The address is inside a private network and is not fetched.")
 	}
-	var found []netip.Addr
-	if a, err := netip.ParseAddr(host); err == nil {
-		found = []netip.Addr{a}
-	} else if found, err = f.o.Lookup(ctx, host); err != nil {
-		return nil, fmt.Errorf("look up %s: %w", host, err)
-	}
-	for _, a := range found {
-		if !public(a) {
-			return nil, refuse(host)
-		}
-	}
-	err = fmt.Errorf("%s has no address", host)
-	for _, a := range found {
-		var c net.Conn
-		if c, err = f.o.Dial(ctx, network, net.JoinHostPort(a.Unmap().String(), port)); err == nil {
-			return c, nil
-		}
-		if ctx.Err() != nil {
-			break
-		}
-	}
-	return nil, err
-}
-
-// control has the last word, on the address the kernel is about to connect to.
-func control(_, address string, _ syscall.RawConn) error {
-	a, err := netip.ParseAddrPort(address)
-	if err != nil || !public(a.Addr()) {
-		return refuse(address)
-	}
-	return nil
-}
-
-func refuse(host string) *Error {
-	return fail(Refused, fmt.Errorf("%s is not public", host), "The address is inside a private network and is not fetched.")
-}
-
-// special are the addresses that are not hosts of the public internet: the
-// IANA special-purpose registries, with all of multicast and what is reserved.
-var special = prefixes(
-	"0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
-	"192.0.0.0/24", "192.0.2.0/24", "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24", "192.168.0.0/16",
-	"192.175.48.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4",
-	// Of IPv6 only 2000::/3 is public; inside it, tunnels that carry any IPv4 address, and documentation.
-	"2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20",
-)
-
-var global6 = netip.MustParsePrefix("2000::/3")
-
-func prefixes(texts ...string) (out []netip.Prefix) {
-	for _, t := range texts {
-		out = append(out, netip.MustParsePrefix(t))
-	}
-	return out
-}
-
-// public reports whether the address is a host of the public internet.
-func public(a netip.Addr) bool {
-	if !a.IsValid() || a.Zone() != "" {
-		return false
-	}
-	a = a.Unmap()
-	if a.Is6() && !global6.Contains(a) {
-		return false
-	}
-	for _, p := range special {
-		if p.Contains(a) {
-			return false
-		}
-	}
-	return true
+	return c, err
 }

@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"haat/internal/guard"
 )
 
 const gif = "GIF89a\x01\x00\x01\x00\x00\x00\x00;"
@@ -41,7 +43,7 @@ func world(t *testing.T, h http.HandlerFunc, names map[string]string) (*Fetcher,
 		},
 		Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
 			dialled.Add(1)
-			if a := netip.MustParseAddrPort(address).Addr(); !public(a) {
+			if a := netip.MustParseAddrPort(address).Addr(); !guard.Public(a) {
 				t.Errorf("dialled %s", address)
 			}
 			return (&net.Dialer{}).DialContext(ctx, "tcp", s.Listener.Addr().String())
@@ -85,11 +87,11 @@ func TestTheSystemDialerRefusesAtTheLastMoment(t *testing.T) {
 	s := httptest.NewServer(http.NotFoundHandler())
 	defer s.Close()
 	for _, a := range []string{s.Listener.Addr().String(), "[::ffff:127.0.0.1]:80", "0.0.0.0:80", "[fe80::1%lo]:80", "nonsense"} {
-		if e, ok := errors.AsType[*Error](control("tcp", a, nil)); !ok || e.Reason != Refused {
+		if e, ok := errors.AsType[*guard.NotPublic](guard.LastLook("tcp", a, nil)); !ok || e.Host == "" {
 			t.Errorf("%s would be connected to", a)
 		}
 	}
-	if err := control("tcp", "93.184.215.14:443", nil); err != nil {
+	if err := guard.LastLook("tcp", "93.184.215.14:443", nil); err != nil {
 		t.Error(err)
 	}
 	// A resolver that says one thing to us and another to the dialer gains
