@@ -195,7 +195,7 @@ func terminate(t *testing.T, dsn string, n int64) func(*atomic.Int64) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { side.Close() })
-	kill := C(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`)
+	kill := C(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()`)
 	return func(done *atomic.Int64) {
 		for seen := int64(0); seen < n; {
 			now := done.Load()
