@@ -11,6 +11,7 @@ import (
 var changed = map[string]func(x *tenant, b map[string]any){
 	"account.add-contact":       func(x *tenant, b map[string]any) { b["email"] = "yet-" + x.email },
 	"shop.open":                 func(_ *tenant, b map[string]any) { b["name"] = "Yet another" },
+	"hook.create":               func(_ *tenant, b map[string]any) { b["url"] = "https://fresher.invalid/haat" },
 	"catalog.create-product":    func(_ *tenant, b map[string]any) { b["title"] = "Fresher" },
 	"catalog.create-collection": func(_ *tenant, b map[string]any) { b["title"] = "Fresher" },
 	"catalog.bulk-edit": func(x *tenant, b map[string]any) {
@@ -104,8 +105,13 @@ func TestIdempotencyKeys(t *testing.T) {
 			c.body = b
 		case nil:
 			what, another := "order", func() { x.order("cod") }
-			if r.name == "catalog.apply-import" {
+			switch r.name {
+			case "catalog.apply-import":
 				what, another = "import", x.dryRun
+			case "hook.test":
+				what, another = "webhook", x.hook
+			case "hook.replay", "hook.drop":
+				what, another = "delivery", x.told
 			}
 			old := x.has[what]
 			another()

@@ -214,7 +214,11 @@ func TestLists(t *testing.T) {
 		s.post(x.host+"/api/v1/orders", "", o).want(201)
 		s.post(domain+"/api/v1/shops", x.token, map[string]any{"name": fmt.Sprint("More ", i)}).want(201)
 		s.post(x.base+"/imports", x.token, form{field: "file", name: "a.csv", content: fmt.Sprintf("Handle,Title,Variant Price\nn%d,N,1\n", i)}).want(202)
+		x.hook()
 		s.signIn(x.phone)
+	}
+	for range 5 {
+		x.told()
 	}
 	s.send(call{method: "PATCH", url: x.base + "/collections/" + x.has["collection"], token: x.token, body: map[string]any{"products": members}}).want(200)
 	s.still(x.slug)

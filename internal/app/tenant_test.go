@@ -64,13 +64,26 @@ func (s *site) shop(mark string) *tenant {
 	x.order("upi")
 	x.order("cod")
 	x.has["customer"] = s.get(x.base+"/customers", x.token).want(200).text("items", 0, "id")
-	hooked := map[string]any{"url": "https://" + strings.ToLower(mark) + ".invalid/haat", "topics": []string{"order.placed", "product.saved"}}
-	x.has["webhook"] = s.post(x.base+"/webhooks", x.token, hooked).want(201).text("id")
-	s.post(x.base+"/webhooks/"+x.has["webhook"]+"/test", x.token, nil).want(200)
-	x.has["delivery"] = s.get(x.base+"/webhooks/"+x.has["webhook"]+"/deliveries", x.token).want(200).text("items", 0, "id")
+	x.hook()
 	sessions := s.get(domain+"/api/v1/auth/sessions", x.token).want(200)
 	x.has["session"] = sessions.text("items", 0, "id")
 	return x
+}
+
+// hook makes a webhook, which then is the tenant's, with a delivery.
+func (x *tenant) hook() {
+	x.t.Helper()
+	body := map[string]any{"url": "https://" + strings.ToLower(x.mark) + ".invalid/haat", "topics": []string{"order.placed", "product.saved"}}
+	x.has["webhook"] = x.post(x.base+"/webhooks", x.token, body).want(201).text("id")
+	x.told()
+}
+
+// told has the tenant's webhook told of a test, which then is its delivery.
+func (x *tenant) told() {
+	x.t.Helper()
+	at := x.base + "/webhooks/" + x.has["webhook"]
+	x.post(at+"/test", x.token, nil).want(200)
+	x.has["delivery"] = x.get(at+"/deliveries", x.token).want(200).text("items", 0, "id")
 }
 
 // dryRun makes the import that is known one that can be applied.
