@@ -15,6 +15,7 @@ import (
 	"haat/internal/catalog"
 	"haat/internal/customer"
 	"haat/internal/fleet"
+	"haat/internal/hook"
 	"haat/internal/id"
 	"haat/internal/media/draw"
 	"haat/internal/op"
@@ -41,7 +42,20 @@ func TestAShopIsNobodyElses(t *testing.T) {
 			t.Fatalf("%d customers, %v", len(people.Items), err)
 		}
 		imported := mine.upload("/shops/first/import", fields("dry_run", "1"), file{"file", "goods.csv", []byte("Handle,Title,Variant Price\nbowl,Bowl,390\n")}).to()
-		fill := strings.NewReplacer("{product}", d.ID.String(), "{order}", o.ID.String(), "{collection}", c.ID.String(), "{customer}", people.Items[0].ID.String(),
+		var wanted hook.CreateIn
+		wanted.Body.URL, wanted.Body.Topics = "https://shop.invalid/haat", []string{"order.placed"}
+		told, err := hook.Create.Do(t.Context(), room, owner(room), wanted)
+		if err == nil {
+			_, err = hook.Test.Do(t.Context(), room, owner(room), hook.HookIn{Hook: told.ID.String()})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		deliveries, err := hook.ListDeliveries.Do(t.Context(), room, owner(room), hook.DeliveriesIn{Hook: told.ID.String()})
+		if err != nil || len(deliveries.Items) != 1 {
+			t.Fatalf("%d deliveries, %v", len(deliveries.Items), err)
+		}
+		fill := strings.NewReplacer("{webhook}", told.ID.String(), "{delivery}", deliveries.Items[0].ID.String(), "{product}", d.ID.String(), "{order}", o.ID.String(), "{collection}", c.ID.String(), "{customer}", people.Items[0].ID.String(),
 			"{import}", imported[strings.LastIndexByte(imported, '/')+1:])
 		if len(p.routes) < 40 {
 			t.Fatalf("only %d routes", len(p.routes))
