@@ -145,8 +145,6 @@ func create(ctx context.Context, tx *db.Tx, in CreateIn) (Created, error) {
 	return Created{h, secretText(h.secret)}, store(ctx, tx, h)
 }
 
-var resume = db.Q(`UPDATE hook_delivery SET due_at = $3 WHERE shop = $1 AND hook = $2 AND state = 'waiting'`)
-
 func change(ctx context.Context, tx *db.Tx, in ChangeIn) (Hook, error) {
 	h, err := one(ctx, tx, in.Hook)
 	if err != nil {
@@ -168,7 +166,7 @@ func change(ctx context.Context, tx *db.Tx, in ChangeIn) (Hook, error) {
 		if h.State == On {
 			due = tx.Now()
 		}
-		if _, err := tx.Exec(ctx, resume, h.ID, due); err != nil {
+		if _, err := tx.Exec(ctx, hold, h.ID, due); err != nil {
 			return h, err
 		}
 		if h.State == On {
