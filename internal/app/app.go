@@ -80,7 +80,8 @@ type App struct {
 	lowOnDisk atomic.Bool // what is free was found too little
 
 	backingUp sync.Mutex
-	crowd     atomic.Pointer[crowd] // the public address's connections, once served
+	crowd     atomic.Pointer[crowd]            // the public address's connections, once served
+	cert      atomic.Pointer[edge.Certificate] // that is shown over TLS, once served
 
 	stopping chan struct{} // closed when live streams must end
 	workers  sync.WaitGroup
@@ -153,7 +154,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (a *App, err error)
 	a.fetcher = fetch.New(fetch.Options{})
 	a.caller = post.New(post.Options{})
 	a.hooks = hook.NewSender(a.caller.Send, log)
-	a.pages = edge.New(a.fleet, edge.Options{Bytes: share.Pages, SharedFor: cfg.SharedFor, Fixed: web.SafeHeaders(cfg.HTTPS())})
+	a.pages = edge.New(a.fleet, edge.Options{Bytes: share.Pages, SharedFor: cfg.SharedFor, Fixed: web.SafeHeaders(cfg.strict())})
 	a.books = newBooks(a.fleet, log)
 	a.fleet.OnCommit(a.books.wrote)
 	a.bus = event.NewBus(a.fleet, log)
@@ -209,19 +210,27 @@ func (a *App) Close() error {
 }
 
 // Serve answers requests until ctx ends, then lets those under way finish.
-// It calls ready once both addresses are open.
+// It calls ready once all addresses are open.
 func (a *App) Serve(ctx context.Context, ready func()) error {
 	public, ops, err := a.handlers()
 	if err != nil {
 		return err
 	}
+	cert, err := a.cfg.certificate()
+	if err != nil {
+		return err
+	}
+	plain := public
+	if cert != nil && a.cfg.TLS.Redirect {
+		plain = a.toTLS(public)
+	}
 	var servers []*http.Server
-	failed := make(chan error, 2)
+	failed := make(chan error, 3)
 	for _, s := range []struct {
 		addr string
 		most int
 		h    http.Handler
-	}{{a.cfg.Listen, a.cfg.Divide().Connections, public}, {a.cfg.OpsListen, opsConnections, ops}} {
+	}{{a.cfg.Listen, a.cfg.Divide().Connections, plain}, {a.cfg.OpsListen, opsConnections, ops}} {
 		srv, l, err := listen(s.addr, s.most, s.h, a.log)
 		if err != nil {
 			for _, open := range servers {
@@ -233,11 +242,22 @@ func (a *App) Serve(ctx context.Context, ready func()) error {
 		var on net.Listener = l
 		if s.addr == a.cfg.Listen {
 			a.crowd.Store(l)
-			if a.cfg.Front {
+			if a.cfg.Front && (cert == nil || !a.cfg.TLS.Redirect) {
 				on = edge.NewFront(l, a.pages, edge.FrontOptions{State: l.state, Routes: a.cfg.Divide().Routes, Observe: a.meter.Surface("front")})
 			}
 		}
 		go func() { failed <- srv.Serve(on) }()
+	}
+	if cert != nil {
+		a.cert.Store(cert)
+		srv, err := a.serveTLS(public, failed)
+		if err != nil {
+			for _, open := range servers {
+				open.Close()
+			}
+			return err
+		}
+		servers = append(servers, srv)
 	}
 	ready()
 	select {

@@ -5,6 +5,7 @@ package app
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -25,16 +26,18 @@ import (
 // Config is everything that can be set. Each field is a flag, an environment
 // variable and a key of the JSON file named by --config.
 type Config struct {
-	Listen     string `default:":8080" env:"HAAT_LISTEN" help:"Address that shops and merchants are served on."`
-	OpsListen  string `default:"127.0.0.1:9090" env:"HAAT_OPS_LISTEN" help:"Address that the operator is served on: console, metrics, health."`
-	Data       string `default:"./data" env:"HAAT_DATA" help:"Folder of everything that is kept." type:"path"`
-	Control    string `env:"HAAT_CONTROL" help:"PostgreSQL address of the control database: accounts, sessions, the directory of shops. Default: control.db in the data folder." secret:""`
-	FirstShard string `env:"HAAT_FIRST_SHARD" help:"PostgreSQL address of the first shard, at the first start. Default: embedded databases in the data folder." secret:""`
-	URL        string `env:"HAAT_URL" help:"Address of the platform as browsers know it; shops are <name>. below its host. Default: http://localhost:<listen port>." name:"url"`
-	Dev        bool   `env:"HAAT_DEV" help:"Print sign-in codes and show sent messages at /dev/messages."`
-	Shards     int    `default:"1" env:"HAAT_SHARDS" help:"Embedded databases to spread shops over, chosen at the first start."`
-	Region     string `default:"IN" env:"HAAT_REGION" help:"Country whose national phone numbers are understood (ISO 3166)."`
-	LogLevel   string `default:"info" enum:"debug,info,warn,error" env:"HAAT_LOG_LEVEL" help:"Least level that is logged."`
+	Listen     string        `default:":8080" env:"HAAT_LISTEN" help:"Address that shops and merchants are served on."`
+	OpsListen  string        `default:"127.0.0.1:9090" env:"HAAT_OPS_LISTEN" help:"Address that the operator is served on: console, metrics, health."`
+	Data       string        `default:"./data" env:"HAAT_DATA" help:"Folder of everything that is kept." type:"path"`
+	Control    string        `env:"HAAT_CONTROL" help:"PostgreSQL address of the control database: accounts, sessions, the directory of shops. Default: control.db in the data folder." secret:""`
+	FirstShard string        `env:"HAAT_FIRST_SHARD" help:"PostgreSQL address of the first shard, at the first start. Default: embedded databases in the data folder." secret:""`
+	URL        string        `env:"HAAT_URL" help:"Address of the platform as browsers know it; shops are <name>. below its host. Default: http://localhost:<listen port>." name:"url"`
+	TLS        TLS           `embed:"" prefix:"tls-"`
+	HSTS       time.Duration `default:"8760h" env:"HAAT_HSTS" help:"How long browsers must come over TLS only, once they have; 0s lets them come without. Told only when --url is https." name:"hsts"`
+	Dev        bool          `env:"HAAT_DEV" help:"Print sign-in codes and show sent messages at /dev/messages."`
+	Shards     int           `default:"1" env:"HAAT_SHARDS" help:"Embedded databases to spread shops over, chosen at the first start."`
+	Region     string        `default:"IN" env:"HAAT_REGION" help:"Country whose national phone numbers are understood (ISO 3166)."`
+	LogLevel   string        `default:"info" enum:"debug,info,warn,error" env:"HAAT_LOG_LEVEL" help:"Least level that is logged."`
 
 	Media      string `env:"HAAT_MEDIA" help:"Where pictures are kept: files, in the data folder, or s3://bucket/prefix?endpoint=https://host&region=name. Default: where they are already, files at first."`
 	MediaCache Size   `default:"4GiB" env:"HAAT_MEDIA_CACHE" help:"Disk for pictures of a bucket that were looked at last."`
@@ -72,6 +75,17 @@ type Config struct {
 	} `embed:"" prefix:"gateway-"`
 }
 
+// TLS is how the platform speaks TLS itself.
+type TLS struct {
+	Cert     string `env:"HAAT_TLS_CERT" help:"File of the certificate and its chain, PEM: --tls-listen then speaks TLS. It is read again when it changes." type:"path"`
+	Key      string `env:"HAAT_TLS_KEY" help:"File of the certificate's key, PEM." type:"path"`
+	Listen   string `default:":8443" env:"HAAT_TLS_LISTEN" help:"Address for TLS, HTTP/1.1 and HTTP/2."`
+	Redirect bool   `default:"true" negatable:"" env:"HAAT_TLS_REDIRECT" help:"With TLS, send whoever comes to --listen there; if not, serve both."`
+}
+
+// On reports whether there is a certificate.
+func (t TLS) On() bool { return t.Cert != "" }
+
 // S3 is how a bucket lets us in.
 type S3 struct {
 	AccessKey     string `env:"AWS_ACCESS_KEY_ID" help:"Access key of the bucket." secret:""`
@@ -90,13 +104,29 @@ func (c *Config) Finish() error {
 	if _, _, err := net.SplitHostPort(c.OpsListen); err != nil {
 		return fmt.Errorf("--ops-listen %q: %w", c.OpsListen, err)
 	}
+	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
+		return errors.New("--tls-cert and --tls-key: give both or neither")
+	}
+	scheme := "http"
+	if c.TLS.On() {
+		scheme = "https"
+		if _, port, err = net.SplitHostPort(c.TLS.Listen); err != nil {
+			return fmt.Errorf("--tls-listen %q: %w", c.TLS.Listen, err)
+		}
+	}
 	if c.URL == "" {
-		c.URL = "http://localhost:" + port
+		c.URL = scheme + "://localhost:" + port
 	}
 	c.URL = strings.TrimRight(c.URL, "/")
 	u, err := url.Parse(c.URL)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.Path != "" || u.RawQuery != "" || u.User != nil {
 		return fmt.Errorf("--url %q: give it as http://host or https://host, with a port if it needs one", c.URL)
+	}
+	if c.TLS.On() && u.Scheme != "https" {
+		return fmt.Errorf("--url %q: with --tls-cert, browsers must be sent to https", c.URL)
+	}
+	if c.HSTS < 0 {
+		return fmt.Errorf("--hsts %v: zero or more", c.HSTS)
 	}
 	if net.ParseIP(u.Hostname()) != nil {
 		return fmt.Errorf("--url %q: shops live below the host's name, so it must be a name, not an IP address", c.URL)
@@ -217,6 +247,14 @@ func (c *Config) Domain() string {
 
 // HTTPS reports whether browsers reach the platform over TLS.
 func (c *Config) HTTPS() bool { return strings.HasPrefix(c.URL, "https:") }
+
+// strict is for how long browsers are told to come over TLS only.
+func (c *Config) strict() time.Duration {
+	if c.HTTPS() {
+		return c.HSTS
+	}
+	return 0
+}
 
 // ShopURL is the origin of a shop.
 func (c *Config) ShopURL(slug string) string {

@@ -205,12 +205,23 @@ func listen(addr string, most int, h http.Handler, log *slog.Logger) (*http.Serv
 		return nil, nil, fmt.Errorf("listen on %s: %w", addr, err)
 	}
 	c := newCrowd(l, most)
+	return server(h, c, log), c, nil
+}
+
+// server is what speaks HTTP/1.1 and HTTP/2, over TLS and without.
+func server(h http.Handler, c *crowd, log *slog.Logger) *http.Server {
+	speaks := new(http.Protocols)
+	speaks.SetHTTP1(true)
+	speaks.SetHTTP2(true)
+	speaks.SetUnencryptedHTTP2(true)
 	return &http.Server{
 		Handler:           h,
 		ConnState:         c.state,
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10,
+		Protocols:         speaks,
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: 100},
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-	}, c, nil
+	}
 }

@@ -28,6 +28,9 @@ const (
 	importStalled    = "import-stalled"
 	connectionsShort = "connections-exhausted"
 	mediaDown        = "object-storage-unreachable"
+	certExpired      = "certificate-expired"
+	certExpiring     = "certificate-expiring"
+	certFailing      = "certificate-failing"
 )
 
 // incidentKinds is what the platform can name, and what is to be done then.
@@ -54,6 +57,15 @@ var incidentKinds = []meter.Kind{
 	{Name: mediaDown, Severity: meter.Critical,
 		Means: "The bucket with the pictures does not answer: what was looked at lately is still shown, and uploads are refused.",
 		Next:  "Look whether the bucket is up and takes our key; uploads go on by themselves."},
+	{Name: certExpired, Severity: meter.Critical,
+		Means: "The certificate has run out: browsers refuse every page.",
+		Next:  "Put a new certificate and key where --tls-cert and --tls-key say; they are taken within seconds."},
+	{Name: certExpiring, Severity: meter.Warning,
+		Means: "The certificate runs out soon, and no newer one has come in its place.",
+		Next:  "Look why whatever renews it has not; a new pair is taken within seconds."},
+	{Name: certFailing, Severity: meter.Warning,
+		Means: "The certificate's files as they are now cannot be taken: the pair that was read before is still shown.",
+		Next:  "Mend what it says; the files are read again by themselves."},
 	{Name: diskNearlyFull, Severity: meter.Warning,
 		Means: "Little room is left on the disk of the data folder.",
 		Next:  "Make room before writes are refused."},
@@ -128,6 +140,7 @@ func (a *App) watch(ctx context.Context) {
 		newWatcher("sweeps", a.watchSweeps),
 		newWatcher("imports", a.watchImports),
 		newWatcher("connections", a.watchConnections()),
+		newWatcher("certificate", a.watchCertificate),
 	}
 	for _, name := range a.fleet.ShardNames() {
 		a.watchers = append(a.watchers, newWatcher("shard "+name, a.watchShard(name)))

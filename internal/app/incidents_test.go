@@ -3,6 +3,8 @@ package app
 import (
 	"bufio"
 	"context"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"io"
 	"log/slog"
@@ -21,6 +23,7 @@ import (
 	"haat/internal/api"
 	"haat/internal/backup"
 	"haat/internal/db"
+	"haat/internal/edge"
 	"haat/internal/event"
 	"haat/internal/fleet"
 	"haat/internal/fleet/fleettest"
@@ -461,4 +464,39 @@ func TestWrongStockStaysNamedAcrossARestart(t *testing.T) {
 		look(b, r, true)
 		reported(t, r, stockWrong, "")
 	})
+}
+
+// A certificate is named before it runs out, and when it has.
+func TestACertificateThatRunsOutIsNamed(t *testing.T) {
+	srv := httptest.NewTLSServer(http.NotFoundHandler())
+	defer srv.Close()
+	key, err := x509.MarshalPKCS8PrivateKey(srv.TLS.Certificates[0].PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &App{incidents: meter.NewIncidents(slog.New(slog.DiscardHandler), incidentKinds...)}
+	dir := t.TempDir()
+	a.cfg.TLS.Cert, a.cfg.TLS.Key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	for name, b := range map[string]*pem.Block{a.cfg.TLS.Cert: {Type: "CERTIFICATE", Bytes: srv.Certificate().Raw}, a.cfg.TLS.Key: {Type: "PRIVATE KEY", Bytes: key}} {
+		if err := os.WriteFile(name, pem.EncodeToMemory(b), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c, err := edge.OpenCertificate(a.cfg.TLS.Cert, a.cfg.TLS.Key, "example.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	end := srv.Certificate().NotAfter
+	for _, at := range []struct {
+		now               time.Time
+		expiring, expired []string
+	}{
+		{end.Add(-15 * 24 * time.Hour), nil, nil},
+		{end.Add(-13 * 24 * time.Hour), []string{a.cfg.TLS.Cert}, nil},
+		{end.Add(time.Second), nil, []string{a.cfg.TLS.Cert}},
+	} {
+		a.seeCertificate(c, at.now)
+		reported(t, a.incidents, certExpiring, "It runs out on", at.expiring...)
+		reported(t, a.incidents, certExpired, "It ran out on", at.expired...)
+	}
 }

@@ -41,9 +41,21 @@ func newCrowd(l net.Listener, most int) *crowd {
 }
 
 // Accept implements net.Listener.
-func (c *crowd) Accept() (net.Conn, error) {
+func (c *crowd) Accept() (net.Conn, error) { return c.accept(c.Listener, true) }
+
+// besides is another listener whose connections share the crowd's bound. They
+// are not told why they are turned away: they speak TLS.
+type besides struct {
+	net.Listener
+	crowd *crowd
+}
+
+// Accept implements net.Listener.
+func (b besides) Accept() (net.Conn, error) { return b.crowd.accept(b.Listener, false) }
+
+func (c *crowd) accept(l net.Listener, tell bool) (net.Conn, error) {
 	for {
-		conn, err := c.Listener.Accept()
+		conn, err := l.Accept()
 		if err != nil {
 			return nil, err
 		}
@@ -51,6 +63,10 @@ func (c *crowd) Accept() (net.Conn, error) {
 			return &guest{Conn: conn, crowd: c}, nil
 		}
 		c.refused.Add(1)
+		if !tell {
+			conn.Close()
+			continue
+		}
 		_ = conn.SetDeadline(time.Now().Add(time.Second))
 		_, _ = io.WriteString(conn, busyAnswer) // fits into the socket's buffer: does not wait
 		if t, ok := conn.(*net.TCPConn); ok {
@@ -85,8 +101,12 @@ func (c *crowd) room() bool {
 
 // state follows a server's connections; it is its ConnState.
 func (c *crowd) state(conn net.Conn, s http.ConnState) {
-	if w, ok := conn.(interface{ NetConn() net.Conn }); ok {
-		conn = w.NetConn() // the front has passed it on
+	for {
+		w, ok := conn.(interface{ NetConn() net.Conn })
+		if !ok {
+			break
+		}
+		conn = w.NetConn() // TLS, or one that the front has passed on
 	}
 	g, ok := conn.(*guest)
 	if !ok {

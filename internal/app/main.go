@@ -94,6 +94,9 @@ func (c *serveCmd) Run(ctx context.Context, out io.Writer) error {
 // returns are printed with the addresses.
 func serve(ctx context.Context, cfg Config, out io.Writer, prepare func(*App) (string, error)) error {
 	log := logger(cfg.LogLevel)
+	if err := usable(cfg); err != nil { // before anything is opened or made
+		return err
+	}
 	a, err := Open(ctx, cfg, log)
 	var used *InUse
 	if errors.As(err, &used) {

@@ -184,7 +184,7 @@ func (a *App) handlers() (public, ops http.Handler, err error) {
 		op.ProblemOf(fault.Denied("This form was sent from another site, so we did not take it.").With("cross-origin"), a.log, "cross-origin").Write(w)
 	})
 	safe := func(surface string, h http.Handler) http.Handler {
-		return outermost(surface, a.meter, a.log, web.Safe(h, a.cfg.HTTPS(), pageBody, larger, refuse))
+		return outermost(surface, a.meter, a.log, web.Safe(h, a.cfg.strict(), pageBody, larger, refuse))
 	}
 	nobodys := http.NewServeMux()
 	nobodys.Handle("/", shops)
@@ -198,7 +198,7 @@ func (a *App) handlers() (public, ops http.Handler, err error) {
 	mux.Handle("/", desk)
 	mux.Handle("/ops/", api.OperatorHandler(a, a.ops.Check, a.log))
 	mux.Handle("GET /metrics", a.meter.Handler())
-	ops = health(a.Ready, outermost("ops", a.meter, a.log, web.Safe(mux, false, pageBody, func(r *http.Request) int64 {
+	ops = health(a.Ready, outermost("ops", a.meter, a.log, web.Safe(mux, 0, pageBody, func(r *http.Request) int64 {
 		if r.Method == http.MethodPost && len(r.URL.Path) > 5 && r.URL.Path[:5] == "/ops/" {
 			return importBody
 		}

@@ -8,4 +8,6 @@
 //
 // [Front] is a listener that answers requests for kept pages itself, before
 // net/http has seen them, and hands every other connection on.
+//
+// [Certificate] is what the platform shows over TLS.
 package edge

@@ -110,8 +110,9 @@ const (
 	refusedRest = 8 << 20
 )
 
-// SafeHeaders are the headers of every answer that keep a browser safe.
-func SafeHeaders(https bool) http.Header {
+// SafeHeaders are the headers of every answer that keep a browser safe. strict
+// is how long it must come over TLS only; 0 does not say so.
+func SafeHeaders(strict time.Duration) http.Header {
 	h := http.Header{}
 	h.Set("Content-Security-Policy", ContentSecurityPolicy)
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -119,8 +120,8 @@ func SafeHeaders(https bool) http.Header {
 	h.Set("X-Frame-Options", "DENY")
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=()")
-	if https {
-		h.Set("Strict-Transport-Security", "max-age=31536000")
+	if strict > 0 {
+		h.Set("Strict-Transport-Security", "max-age="+strconv.FormatInt(int64(strict/time.Second), 10))
 	}
 	return h
 }
@@ -128,11 +129,11 @@ func SafeHeaders(https bool) http.Header {
 // Safe puts SafeHeaders on every answer, refuses
 // forms sent from other sites, and bounds the body: maxBody bytes, or what
 // larger says for the request.
-func Safe(next http.Handler, https bool, maxBody int64, larger func(*http.Request) int64, refuse http.Handler) http.Handler {
+func Safe(next http.Handler, strict time.Duration, maxBody int64, larger func(*http.Request) int64, refuse http.Handler) http.Handler {
 	cross := http.NewCrossOriginProtection()
 	cross.SetDenyHandler(refuse)
 	checked := cross.Handler(next)
-	fixed := SafeHeaders(https)
+	fixed := SafeHeaders(strict)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		for name, values := range fixed {

@@ -110,7 +110,7 @@ func newPlatform(t *testing.T, f *fleet.Fleet) *platform {
 	both := http.NewServeMux()
 	both.Handle("/", pages)
 	both.Handle("/api/", g)
-	site := httptest.NewServer(web.Safe(both, false, 1<<20, func(r *http.Request) int64 {
+	site := httptest.NewServer(web.Safe(both, 0, 1<<20, func(r *http.Request) int64 {
 		if strings.HasPrefix(r.Header.Get("Content-Type"), "multipart/") {
 			return 64 << 20
 		}
