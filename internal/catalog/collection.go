@@ -232,6 +232,9 @@ func Collections(ctx context.Context, r db.Reader) ([]Collection, error) {
 // the products of a list by hand, in order; nil leaves them. With a rule, what
 // belongs is found at once.
 func SaveCollection(ctx context.Context, tx *db.Tx, c *Collection, members []id.Product) error {
+	if err := tx.Alone(ctx, rules); err != nil {
+		return err
+	}
 	c.Title, c.Handle = tidy(c.Title), strings.ToLower(tidy(c.Handle))
 	switch {
 	case c.Title == "":
@@ -392,11 +395,18 @@ func refill(ctx context.Context, tx *db.Tx, c *Collection) error {
 	return nil
 }
 
+// rules is what collections are filled by. Who saves a collection is alone with
+// them, else a product that is saved meanwhile would be in neither's list.
+const rules = "rules of collections"
+
 // placeProduct puts a product into the collections whose rules it meets, and
 // takes it out of those whose it does not.
 func placeProduct(ctx context.Context, tx *db.Tx, p *Product) error {
-	rules, err := db.All(ctx, tx, readRules, func(c *storedCollection) []any { return []any{&c.ID, &c.rule} })
-	if err != nil || len(rules) == 0 {
+	if err := tx.Beside(ctx, rules); err != nil {
+		return err
+	}
+	list, err := db.All(ctx, tx, readRules, func(c *storedCollection) []any { return []any{&c.ID, &c.rule} })
+	if err != nil || len(list) == 0 {
 		return err
 	}
 	places, err := db.All(ctx, tx, readPlaces, func(c *id.Collection) []any { return []any{c} }, p.ID)
@@ -407,8 +417,8 @@ func placeProduct(ctx context.Context, tx *db.Tx, p *Product) error {
 	for _, c := range places {
 		in[c] = true
 	}
-	for i := range rules {
-		c, err := rules[i].unpack()
+	for i := range list {
+		c, err := list[i].unpack()
 		if err != nil {
 			return err
 		}

@@ -147,7 +147,7 @@ func (m *Importer) fetchOne(ctx context.Context, room *fleet.Room, d dueImage) e
 var errGone = errors.New("the product no longer wants this image")
 
 func attach(ctx context.Context, tx *db.Tx, d dueImage, img media.Image) error {
-	p, err := Read(ctx, tx, d.product)
+	p, err := ToChange(ctx, tx, d.product)
 	if fault.Is(err, fault.KindNotFound) {
 		return errGone
 	}

@@ -317,7 +317,7 @@ func (r *importRun) merged(ctx context.Context, tx *db.Tx, d *shopify.Draft) (g 
 	}
 	g = &merging{p: &Product{Handle: d.Handle, Status: Active}, d: d}
 	if found {
-		was, err := Read(ctx, tx, pid)
+		was, err := ToChange(ctx, tx, pid)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -262,6 +262,10 @@ func addProduct(ctx context.Context, tx *db.Tx, in CreateIn) (Details, error) {
 	if in.Body.Title == nil {
 		return Details{}, fault.Invalid("/title", "Give the product a title.")
 	}
+	// The first price fixes the currency that it is in.
+	if _, err := shop.ToRelyOn(ctx, tx); err != nil {
+		return Details{}, err
+	}
 	var p Product
 	if err := in.Body.onto(ctx, tx, &p); err != nil {
 		return Details{}, err
@@ -280,7 +284,7 @@ func changeProduct(ctx context.Context, tx *db.Tx, in UpdateIn) (Details, error)
 	if err != nil {
 		return Details{}, err
 	}
-	p, err := Read(ctx, tx, pid)
+	p, err := ToChange(ctx, tx, pid)
 	if err != nil {
 		return Details{}, err
 	}

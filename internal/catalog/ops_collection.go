@@ -41,6 +41,9 @@ var (
 			if err != nil {
 				return CollectionDetails{}, err
 			}
+			if err := tx.Alone(ctx, rules); err != nil {
+				return CollectionDetails{}, err
+			}
 			c, err := ReadCollection(ctx, tx, cid)
 			if err != nil {
 				return CollectionDetails{}, err

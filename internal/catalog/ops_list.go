@@ -1,8 +1,10 @@
 package catalog
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"haat/internal/db"
@@ -158,7 +160,7 @@ func editVariant(ctx context.Context, tx *db.Tx, vid id.Variant, edit func(*Vari
 	if !found {
 		return fault.NotFound("There is no such variant.")
 	}
-	p, err := Read(ctx, tx, pid)
+	p, err := ToChange(ctx, tx, pid)
 	if err != nil {
 		return err
 	}
@@ -228,8 +230,9 @@ func bulkEdit(ctx context.Context, tx *db.Tx, in BulkIn) (out BulkOut, err error
 			}
 		}
 	}
+	slices.SortFunc(order, func(a, b id.Product) int { return bytes.Compare(a[:], b[:]) }) // as everybody who edits several
 	for _, pid := range order {
-		p, err := Read(ctx, tx, pid)
+		p, err := ToChange(ctx, tx, pid)
 		if err != nil {
 			return out, err
 		}

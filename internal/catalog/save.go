@@ -53,7 +53,16 @@ func Add(ctx context.Context, tx *db.Tx, p *Product) error {
 	return write(ctx, tx, p, nil)
 }
 
-// Save writes a product over what it was. Variants with an id, or with the
+// ToChange gives a product to a transaction that is going to save or delete
+// it: until it ends, no other that asked so does.
+func ToChange(ctx context.Context, tx *db.Tx, product id.Product) (Product, error) {
+	if err := tx.Alone(ctx, "product "+product.String()); err != nil {
+		return Product{}, err
+	}
+	return Read(ctx, tx, product)
+}
+
+// Save writes a product, as [ToChange] gave it, over what it was. Variants with an id, or with the
 // option values of one there is, stay what they are to orders and stock;
 // those that p no longer has are gone.
 func Save(ctx context.Context, tx *db.Tx, p *Product) error {
@@ -326,7 +335,7 @@ func foundBy(p *Product) string {
 
 // Delete removes a product. Orders keep their own copy of what was bought.
 func Delete(ctx context.Context, tx *db.Tx, product id.Product) error {
-	p, err := Read(ctx, tx, product)
+	p, err := ToChange(ctx, tx, product)
 	if err != nil {
 		return err
 	}

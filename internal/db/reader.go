@@ -125,6 +125,7 @@ type Tx struct {
 	seq   int64 // of the shop's newest event, once committed
 	doc   []byte
 	known bool // doc has been read or written
+	wrote bool // doc has been written
 }
 
 func (t *Tx) Shop() id.Shop  { return t.shop }
@@ -185,7 +186,7 @@ func (t *Tx) Doc(ctx context.Context) ([]byte, error) {
 // with its mark. Keep it small: it is read for every page.
 func (t *Tx) SetDoc(ctx context.Context, doc []byte) error {
 	err := t.Later(ctx, writeDoc, doc)
-	t.doc, t.known = doc, err == nil
+	t.doc, t.known, t.wrote = doc, err == nil, err == nil
 	return err
 }
 

@@ -153,6 +153,10 @@ func store(ctx context.Context, tx *db.Tx, h Hook) error {
 // want keeps in the settings which topics are wanted, so that an event that
 // nobody wants costs no statement.
 func want(ctx context.Context, tx *db.Tx) error {
+	s, err := shop.ToChange(ctx, tx)
+	if err != nil {
+		return err
+	}
 	hooks, err := db.All(ctx, tx, allHooks, (*kept).scan)
 	if err != nil {
 		return err
@@ -165,9 +169,8 @@ func want(ctx context.Context, tx *db.Tx) error {
 	}
 	slices.Sort(topics)
 	topics = slices.Compact(topics)
-	s, err := shop.Of(ctx, tx)
-	if err != nil || slices.Equal(s.Hooks, topics) {
-		return err
+	if slices.Equal(s.Hooks, topics) {
+		return nil
 	}
 	s.Hooks = topics
 	return shop.Write(ctx, tx, s)

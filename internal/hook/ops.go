@@ -122,6 +122,9 @@ func list(ctx context.Context, r db.Reader, in op.Page) (op.List[Hook], error) {
 	return op.Slice(all, in)
 }
 
+// webhooks is what two who change a shop's webhooks would both write.
+const webhooks = "webhooks"
+
 func create(ctx context.Context, tx *db.Tx, in CreateIn) (Created, error) {
 	address, err := checkURL(in.Body.URL)
 	if err != nil {
@@ -129,6 +132,9 @@ func create(ctx context.Context, tx *db.Tx, in CreateIn) (Created, error) {
 	}
 	topics, err := checkTopics(in.Body.Topics)
 	if err != nil {
+		return Created{}, err
+	}
+	if err := tx.Alone(ctx, webhooks); err != nil {
 		return Created{}, err
 	}
 	all, err := read(ctx, tx)
@@ -146,6 +152,9 @@ func create(ctx context.Context, tx *db.Tx, in CreateIn) (Created, error) {
 }
 
 func change(ctx context.Context, tx *db.Tx, in ChangeIn) (Hook, error) {
+	if err := tx.Alone(ctx, webhooks); err != nil {
+		return Hook{}, err
+	}
 	h, err := one(ctx, tx, in.Hook)
 	if err != nil {
 		return h, err

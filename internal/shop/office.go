@@ -192,7 +192,7 @@ func (o *Office) shown(ctx context.Context, r db.Reader, s Settings) (Shown, err
 }
 
 func (o *Office) change(ctx context.Context, tx *db.Tx, in Change) (Shown, error) {
-	old, err := Of(ctx, tx)
+	old, err := ToChange(ctx, tx)
 	if err != nil {
 		return Shown{}, err
 	}

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"haat/internal/db"
@@ -159,4 +160,38 @@ func BenchmarkOf(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
+}
+
+// Two who change different settings at once both keep what they saved.
+func TestTwoChangeTheSettings(t *testing.T) {
+	each(t, func(t *testing.T, p *platform) {
+		ctx := t.Context()
+		_, by := p.enter(ravi)
+		opened, err := p.openAs(by, "Ravi")
+		if err != nil {
+			t.Fatal(err)
+		}
+		room, err := p.fleet.BySlug(ctx, opened.Slug)
+		if err != nil {
+			t.Fatal(err)
+		}
+		by.Shop = room.Shop()
+		office := shop.NewOffice(func(context.Context, db.Reader) (bool, error) { return false, nil })
+		const rounds = 20
+		var wg sync.WaitGroup
+		for _, setting := range []string{`{"name": "Shop %d"}`, `{"theme": {"tagline": "Line %d"}}`, `{"policies": {"returns": "%d days"}}`} {
+			wg.Go(func() {
+				for n := range rounds {
+					if _, err := office.Change.Do(ctx, room, by, changes(t, fmt.Sprintf(setting, n+1))); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		got, err := office.Show.Do(ctx, room, by, op.Empty{})
+		if err != nil || got.Name != "Shop 20" || got.Theme.Tagline != "Line 20" || got.Policies["returns"] != "20 days" {
+			t.Errorf("%q, %q, %q, %v", got.Name, got.Theme.Tagline, got.Policies["returns"], err)
+		}
+	})
 }

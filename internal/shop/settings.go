@@ -119,6 +119,26 @@ func Of(ctx context.Context, r db.Reader) (Settings, error) {
 	return s, nil
 }
 
+// ToChange gives a shop's settings to a transaction that is going to write them
+// back: until it ends, no other that asked so changes them.
+func ToChange(ctx context.Context, tx *db.Tx) (Settings, error) {
+	if err := tx.Alone(ctx, subject); err != nil {
+		return Settings{}, err
+	}
+	return Of(ctx, tx)
+}
+
+// ToRelyOn gives a shop's settings to a transaction that writes what is true
+// only while they stay: until it ends, they do.
+func ToRelyOn(ctx context.Context, tx *db.Tx) (Settings, error) {
+	if err := tx.Beside(ctx, subject); err != nil {
+		return Settings{}, err
+	}
+	return Of(ctx, tx)
+}
+
+const subject = "settings"
+
 // Currency gives the shop's currency.
 func Currency(ctx context.Context, r db.Reader) (string, error) {
 	s, err := Of(ctx, r)
