@@ -75,7 +75,7 @@ var readers = map[string]string{
 
 // shopless lists tables of a shard that belong to no shop.
 var shopless = map[string]string{
-	"shard_term": "one row, the term of the shard, part of every mark",
+	"shard_term": "one row: the term of the shard, part of every mark, and when its primary last beat",
 }
 
 // across lists the uses of db.Across, as "room.variable".

@@ -196,7 +196,21 @@ func RaiseTerm(path string, term int64) error {
 	}
 	err = c.c.Exec(fmt.Sprintf("UPDATE shard_term SET term = MAX(term + 1, %d)", term))
 	if err == nil {
+		err = noteRestored(c.c)
+	}
+	if err == nil {
 		_, _, err = c.c.WALCheckpoint("main", sqlite3.CHECKPOINT_TRUNCATE)
 	}
 	return errors.Join(sqliteError(err), c.c.Close())
+}
+
+// noteRestored has marks of the terms before be no sign of a loss. A copy of an
+// older schema has no place for it; when it is brought up to date, its term is
+// taken for one that was raised here.
+func noteRestored(c *sqlite3.Conn) error {
+	n, err := number(c, `SELECT COUNT(*) FROM pragma_table_info('shard_term') WHERE name = 'restored'`)
+	if err != nil || n == 0 {
+		return err
+	}
+	return c.Exec("UPDATE shard_term SET restored = term")
 }

@@ -95,6 +95,38 @@ type View struct {
 	doc  []byte
 	now  time.Time
 	s    session
+	head head
+}
+
+// head is what a snapshot says of itself and of its shop's clock.
+type head struct {
+	epoch, term, n int64
+	state          string
+	newest, from   int64 // the term of the newest write, and n as that term found it
+	restored       int64 // marks of terms before are of a life that was put back
+	beat           int64
+}
+
+// Beat is when the primary last wrote, in its own time, before this snapshot:
+// all that stood then is in it. It is 1970 where there is no standby.
+func (v *View) Beat() time.Time { return time.UnixMicro(v.head.beat).UTC() }
+
+// Seen reports whether the snapshot has the write that returned m, or is of
+// a later life of a shop or shard that was put back from a backup.
+func (v *View) Seen(m Mark) bool { return m.Shop != v.shop || v.mark.Compare(m) >= 0 && !v.Lost(m) }
+
+// Lost reports whether the write that returned m is not in the shop's line, as
+// far as this snapshot knows. A snapshot of the primary knows all: the write
+// was acknowledged and then lost, as by the promotion of a standby that lagged.
+func (v *View) Lost(m Mark) bool {
+	h := &v.head
+	switch {
+	case m.Shop != v.shop || m.Term < h.restored || m.Epoch < h.epoch:
+		return false
+	case m.Epoch > h.epoch || m.Term > h.term || m.N > h.n:
+		return true
+	}
+	return m.Term < h.newest && m.N > h.from
 }
 
 func (v *View) Shop() id.Shop                       { return v.shop }

@@ -165,9 +165,10 @@ func (s *Shard) Writing(shop id.Shop) int {
 // Acrosses counts the calls of Across.
 func (s *Shard) Acrosses() int64 { return s.all.Load() }
 
-// readHead gives where the clock stands, and the shop's document with it.
+// readHead gives where the clock stands, what the snapshot says of its age, and
+// the shop's document.
 var readHead = Q(`
-	SELECT c.epoch, t.term, c.n, c.state, d.doc
+	SELECT c.epoch, t.term, c.n, c.state, c.term, c.term_n, t.restored, t.beat, d.doc
 	FROM shop_clock c CROSS JOIN shard_term t
 	LEFT JOIN shop_doc d ON d.shop = c.shop
 	WHERE c.shop = $1`)
@@ -178,24 +179,27 @@ var readHead = Q(`
 func (s *Shard) View(ctx context.Context, shop id.Shop, epoch int64, fn func(*View) error) error {
 	return s.e.read(ctx, func(raw session) error {
 		enter(raw, int64(shop))
-		c := counted{raw, &s.stmts}
-		v := &View{shop: shop, mark: Mark{Shop: shop}, now: time.Now().UTC(), s: c}
-		var state string
-		err := each(ctx, v, &readHead.stmt, func(v *View) []any {
-			return []any{&v.mark.Epoch, &v.mark.Term, &v.mark.N, &state, &v.doc}
-		}, func(got View) error {
-			got.mark.Shop = shop
-			v.mark, v.doc = got.mark, got.doc
-			return nil
-		}, []any{int64(shop)})
-		if err != nil {
+		v := &View{shop: shop, now: time.Now().UTC(), s: counted{raw, &s.stmts}}
+		if err := v.readHead(ctx, epoch); err != nil {
 			return err
-		}
-		if v.mark.Epoch != epoch || state != "open" && state != "moving" {
-			return ErrMoved
 		}
 		return fn(v)
 	})
+}
+
+func (v *View) readHead(ctx context.Context, epoch int64) error {
+	h := &v.head
+	err := v.query(ctx, &readHead.stmt, []any{int64(v.shop)}, func(scan func(...any) error) error {
+		return scan(&h.epoch, &h.term, &h.n, &h.state, &h.newest, &h.from, &h.restored, &h.beat, &v.doc)
+	})
+	if err != nil {
+		return fmt.Errorf("%s: %w", firstLine(readHead.postgres), err)
+	}
+	if h.epoch != epoch || h.state != "open" && h.state != "moving" {
+		return ErrMoved
+	}
+	v.mark = Mark{Shop: v.shop, Epoch: h.epoch, Term: h.term, N: h.n}
+	return nil
 }
 
 // Change runs fn in a transaction on the shop and returns the mark of its

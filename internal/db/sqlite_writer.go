@@ -217,9 +217,11 @@ func (e *sqlite) runOne(j *job) error {
 
 var (
 	tickClock = newStmt(`
-		UPDATE shop_clock SET n = n + 1, seq = seq + $3
+		UPDATE shop_clock SET n = n + 1, seq = seq + $3, term = t.term,
+			term_n = CASE WHEN shop_clock.term = t.term THEN term_n ELSE n END
+		FROM shard_term t
 		WHERE shop = $1 AND epoch = $2 AND state = 'open'
-		RETURNING n, seq, (SELECT term FROM shard_term)`)
+		RETURNING n, seq, shop_clock.term`)
 	putEvent = newStmt(`
 		INSERT INTO shop_outbox (shop, seq, i, event, at, topic, key, tags, payload)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`)

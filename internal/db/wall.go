@@ -89,8 +89,9 @@ func (s *Shard) Identity(ctx context.Context) (name string, err error) {
 	if s.e.name() != "postgres" {
 		return "", nil
 	}
-	err = s.e.read(ctx, func(raw session) error {
-		return each(ctx, raw, &identity, func(n *string) []any { return []any{n} }, func(n string) error { name = n; return nil }, nil)
+	err = s.e.read(ctx, func(raw session) (err error) {
+		name, err = identify(ctx, raw)
+		return err
 	})
 	return name, err
 }

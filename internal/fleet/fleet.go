@@ -6,6 +6,12 @@
 // looks the directory up again by itself. [Fleet] stands between shops and is
 // for the program's wiring, the mover and the operator.
 //
+// A shard on PostgreSQL may have replicas: streaming standbys that the control
+// database lists. [Fresh] says how fresh a read must be, and [Room.Read] finds
+// who can answer it and says so. Whether a replica has seen enough is asked in
+// the snapshot that serves the read; whether it is worth asking is known from
+// what the background found, never from a look during a request.
+//
 // The directory is a hint: what decides whether a shop may be written on a
 // shard is the fence in its clock, there (see package db). A shop is created
 // on its shard first and in the directory second; a sign-up that dies in
@@ -65,6 +71,8 @@ type Fleet struct {
 	woken   []func(Commit)
 	told    []func(Commit)
 	changed []func(id.Shop)
+	lost    []func(Loss)
+	known   known
 	page    int // shops that are looked at in one go
 	swept   sweptTo
 	counted struct {
@@ -129,6 +137,9 @@ func OpenFleet(ctx context.Context, c Config) (*Fleet, error) {
 // Close closes every shard.
 func (f *Fleet) Close() error {
 	var errs []error
+	for _, set := range f.shards.Load().standbys {
+		stopAll(set.all, set.pulse)
+	}
 	for _, s := range f.each {
 		errs = append(errs, s.Close())
 	}
@@ -171,6 +182,9 @@ func (f *Fleet) OnEntry(fn func(id.Shop)) { f.changed = append(f.changed, fn) }
 func (f *Fleet) OnWrite(fn func(Commit)) { f.woken = append(f.woken, fn) }
 
 func (f *Fleet) tell(c Commit) {
+	if !c.Doubt && len(f.shards.Load().standbys) > 0 {
+		f.known.note(c.Mark)
+	}
 	for _, fn := range f.told {
 		fn(c)
 	}

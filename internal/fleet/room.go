@@ -3,7 +3,6 @@ package fleet
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -11,26 +10,6 @@ import (
 	"haat/internal/fault"
 	"haat/internal/id"
 )
-
-// Fresh says how fresh a read must be.
-type Fresh struct {
-	level string
-	age   time.Duration
-	mark  db.Mark
-}
-
-var (
-	// Newest reads from the shop's primary.
-	Newest = Fresh{level: "strong"}
-	// AnyAge reads from wherever is quickest.
-	AnyAge = Fresh{level: "eventual"}
-)
-
-// Within reads what is at most d old.
-func Within(d time.Duration) Fresh { return Fresh{level: "bounded", age: d} }
-
-// After reads what has seen the write that returned m.
-func After(m db.Mark) Fresh { return Fresh{level: "session", mark: m} }
 
 // Mark is a point on a shop's clock: what a write returns, and what a read was
 // read at.
@@ -64,20 +43,6 @@ func (r *Room) Shard() string { return r.entry.Shard }
 // Writing counts the changes of the shop that are under way in this process.
 func (r *Room) Writing() int { return r.shard.Writing(r.entry.Shop) }
 
-// View runs fn on one snapshot that is as fresh as asked. A shard of one
-// database is always fresh; a mark beyond its clock means that an acknowledged
-// write was lost, and is an error.
-func (r *Room) View(ctx context.Context, fresh Fresh, fn func(db.Reader) error) error {
-	return r.here(ctx, func(r *Room) error {
-		return r.shard.View(ctx, r.entry.Shop, r.entry.Epoch, func(v *db.View) error {
-			if fresh.level == "session" && fresh.mark.Shop == r.entry.Shop && fresh.mark.Compare(v.Mark()) > 0 {
-				return fmt.Errorf("shop %v stands at %v, but a write was acknowledged at %v: acknowledged data was lost", r.entry.Shop, v.Mark(), fresh.mark)
-			}
-			return fn(v)
-		})
-	})
-}
-
 // Change runs fn in a transaction on the shop's primary and returns the mark
 // of its commit. fn may run again; see package db.
 func (r *Room) Change(ctx context.Context, fn func(*db.Tx) error) (db.Mark, error) {
@@ -92,6 +57,9 @@ func (r *Room) Change(ctx context.Context, fn func(*db.Tx) error) (db.Mark, erro
 			done = tx
 			return nil
 		})
+		if err == nil && r.fleet.shards.Load().standbys[r.entry.Shard] != nil {
+			r.fleet.known.note(mark)
+		}
 		switch {
 		case done == nil || !done.Emitted() || errors.Is(err, db.ErrMoved):
 		case err == nil:

@@ -80,9 +80,10 @@ func IsPostgres(dsn string) bool {
 // shards are the shards that are open in this process, and what the control
 // database said of them. It is replaced, never changed.
 type shards struct {
-	open    map[string]*db.Shard
-	listing map[string]Listing
-	names   []string
+	open     map[string]*db.Shard
+	listing  map[string]Listing
+	standbys map[string]*standbys // of shards that have replicas
+	names    []string
 }
 
 // list fills an empty control database with the first shards.
@@ -141,7 +142,8 @@ func (f *Fleet) Reload(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	now, next := f.shards.Load(), &shards{open: map[string]*db.Shard{}, listing: map[string]Listing{}}
+	now, next := f.shards.Load(), &shards{open: map[string]*db.Shard{}, listing: map[string]Listing{}, standbys: map[string]*standbys{}}
+	var left []*standby
 	for _, l := range all {
 		s := now.open[l.Name]
 		if s == nil {
@@ -161,8 +163,22 @@ func (f *Fleet) Reload(ctx context.Context) error {
 			}
 		}
 		next.open[l.Name], next.listing[l.Name], next.names = s, l, append(next.names, l.Name)
+		set, gone, bad := f.standbysOf(l, s, now)
+		if left = append(left, gone...); set != nil {
+			next.standbys[l.Name] = set
+		}
+		err = errors.Join(err, bad)
 	}
 	f.shards.Store(next)
+	stopAll(left, nil)
+	for name, set := range now.standbys {
+		if kept := next.standbys[name]; kept == nil || kept.pulse != set.pulse {
+			stopAll(nil, set.pulse)
+		}
+		if next.open[name] == nil {
+			stopAll(set.all, nil)
+		}
+	}
 	for name, s := range now.open {
 		if next.open[name] == nil {
 			for is, whose := range f.identities {

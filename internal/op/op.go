@@ -161,13 +161,23 @@ type Empty struct{}
 type Read[In, Out any] struct {
 	Name, Route, Summary string
 	Role                 Role
-	Fresh                fleet.Fresh // the least; a caller's mark raises it
-	Run                  func(context.Context, db.Reader, In) (Out, error)
+	// Fresh is how fresh the read is unless the caller says. Without one it is
+	// what the process knows of for shoppers, and the newest for the shop's
+	// people, who look at what they have just saved, perhaps through another.
+	Fresh fleet.Fresh
+	Run   func(context.Context, db.Reader, In) (Out, error)
 }
 
 // Do runs the operation for a page.
 func (o *Read[In, Out]) Do(ctx context.Context, room *fleet.Room, by Caller, in In) (Out, error) {
-	return o.at(ctx, room, by, o.Fresh, in)
+	return o.at(ctx, room, by, o.fresh(), in)
+}
+
+func (o *Read[In, Out]) fresh() fleet.Fresh {
+	if o.Role == Merchant && o.Fresh.Zero() {
+		return fleet.Newest
+	}
+	return o.Fresh
 }
 
 func (o *Read[In, Out]) at(ctx context.Context, room *fleet.Room, by Caller, fresh fleet.Fresh, in In) (out Out, err error) {

@@ -306,14 +306,14 @@ func outcome(err error) string {
 
 func (o *Read[In, Out]) register(g *Registry) {
 	add(g, o.Info(), http.StatusOK, func(ctx context.Context, c Call, in In) (Out, string, error) {
-		fresh := o.Fresh
+		fresh := o.fresh()
 		if c.Mark != "" {
 			m, err := db.ParseMark(c.Room.Shop(), c.Mark)
 			if err != nil {
 				var none Out
 				return none, "", fault.Invalid("/Haat-Mark", "This is not a mark that we gave.")
 			}
-			fresh = fleet.After(m)
+			fresh = fresh.After(m)
 		}
 		out, err := o.at(ctx, c.Room, c.By, fresh, in)
 		return out, "", err

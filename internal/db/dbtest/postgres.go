@@ -276,14 +276,14 @@ func (s *postgres) halt() error {
 	return nil
 }
 
-// postgresPrograms finds the newest folder with both initdb and postgres.
+// postgresPrograms finds the newest folder with all that we start.
 func postgresPrograms() (string, error) {
 	dirs := filepath.SplitList(os.Getenv("PATH"))
 	installed, _ := filepath.Glob("/usr/lib/postgresql/*/bin")
 	slices.SortFunc(installed, func(a, b string) int { return version(b) - version(a) })
 	for _, dir := range append(dirs, installed...) {
 		ok := true
-		for _, program := range []string{"initdb", "postgres"} {
+		for _, program := range []string{"initdb", "postgres", "pg_basebackup"} {
 			if _, err := exec.LookPath(filepath.Join(dir, program)); err != nil {
 				ok = false
 			}

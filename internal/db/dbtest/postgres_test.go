@@ -129,3 +129,37 @@ func TestTwoProcessesMakeTheTemplateAtOnce(t *testing.T) {
 		t.Fatalf("templates %v, error %v", made, err)
 	}
 }
+
+func TestReplica(t *testing.T) {
+	primary := NewServer(t)
+	one := open(t, primary.DSN())
+	if _, err := one.Exec(t.Context(), `CREATE TABLE thing (id BIGINT PRIMARY KEY)`); err != nil {
+		t.Fatal(err)
+	}
+	replica := primary.Replica()
+	copied := open(t, replica.DSN())
+	count := func() (n int) {
+		t.Helper()
+		if err := copied.QueryRow(t.Context(), `SELECT COUNT(*) FROM thing`).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	replica.PauseReplay()
+	if _, err := one.Exec(t.Context(), `INSERT INTO thing VALUES (1)`); err != nil {
+		t.Fatal(err)
+	}
+	if count() != 0 {
+		t.Fatal("a paused standby shows what was written after")
+	}
+	replica.ResumeReplay()
+	until, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for tick := time.NewTicker(10 * time.Millisecond); count() == 0; {
+		select {
+		case <-tick.C:
+		case <-until.Done():
+			t.Fatal("the row does not come")
+		}
+	}
+}

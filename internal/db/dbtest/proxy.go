@@ -27,6 +27,7 @@ type Proxy struct {
 	conns map[net.Conn]bool
 	lose  []byte
 	lost  chan struct{}
+	still chan struct{} // while it is frozen, closed by Thaw
 }
 
 // NewProxy listens for the database at dsn, which [Postgres] gave, and holds
@@ -61,6 +62,7 @@ func NewProxy(tb testing.TB, dsn string, delay time.Duration) *Proxy {
 		if err := l.Close(); err != nil {
 			tb.Error(err)
 		}
+		p.Thaw()
 		p.Cut()
 		wait.Wait()
 	})
@@ -86,6 +88,35 @@ func (p *Proxy) Lose(text string) <-chan struct{} {
 	defer p.mu.Unlock()
 	p.lose, p.lost = []byte(text), make(chan struct{})
 	return p.lost
+}
+
+// Freeze keeps every answer back, and connections open, until Thaw: as a
+// server does that hangs, or whose cable was pulled.
+func (p *Proxy) Freeze() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.still == nil {
+		p.still = make(chan struct{})
+	}
+}
+
+// Thaw ends Freeze.
+func (p *Proxy) Thaw() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.still != nil {
+		close(p.still)
+		p.still = nil
+	}
+}
+
+func (p *Proxy) frozen() {
+	p.mu.Lock()
+	still := p.still
+	p.mu.Unlock()
+	if still != nil {
+		<-still
+	}
 }
 
 func (p *Proxy) loses(answer []byte) bool {
@@ -129,6 +160,7 @@ func (p *Proxy) serve(client net.Conn) {
 				}
 				answered.Store(true)
 				p.hold()
+				p.frozen()
 				if _, err := client.Write(b[:n]); err != nil {
 					break
 				}

@@ -2,9 +2,12 @@ package dbtest
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -90,6 +93,46 @@ func (s *Server) Standby() {
 func (s *Server) Promote() {
 	s.tb.Helper()
 	s.Exec("SELECT pg_promote(true, 60)")
+}
+
+// Replica starts another server as a standby of this one, which streams to it.
+// It has caught up with what stood when Replica was called.
+func (s *Server) Replica() *Server {
+	s.tb.Helper()
+	dir, err := s.p.as.tempDir()
+	if err != nil {
+		s.tb.Fatal(err)
+	}
+	r := &Server{tb: s.tb, p: &postgres{dir: dir, bin: s.p.bin, as: s.p.as}, name: s.name}
+	s.tb.Cleanup(func() {
+		if err := r.p.stop(); err != nil {
+			s.tb.Error(err)
+		}
+	})
+	copied := exec.Command(filepath.Join(s.p.bin, "pg_basebackup"), "-D", r.p.data(), "-h", s.p.dir, "-U", "postgres", "-X", "stream", "-c", "fast", "-R", "--no-sync")
+	copied.Dir = dir
+	copied.SysProcAttr = &syscall.SysProcAttr{Credential: s.p.as.credential()}
+	out, err := copied.CombinedOutput()
+	if err == nil {
+		err = r.p.start()
+	}
+	if err != nil {
+		s.tb.Fatal(fmt.Errorf("make a standby: %w: %s", err, out))
+	}
+	return r
+}
+
+// PauseReplay has a standby take what it is sent and show none of it, until
+// ResumeReplay.
+func (s *Server) PauseReplay() {
+	s.tb.Helper()
+	s.Exec("SELECT pg_wal_replay_pause()")
+}
+
+// ResumeReplay ends PauseReplay.
+func (s *Server) ResumeReplay() {
+	s.tb.Helper()
+	s.Exec("SELECT pg_wal_replay_resume()")
 }
 
 func (s *Server) keep() string { return filepath.Join(s.p.dir, "keep") }
