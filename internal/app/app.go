@@ -78,6 +78,7 @@ type App struct {
 	sweeps    []*sweep
 	jobs      sync.Map    // by name: the meter.Sighting of what failed when it ran last
 	lowOnDisk atomic.Bool // what is free was found too little
+	losses    losses
 
 	backingUp sync.Mutex
 	crowd     atomic.Pointer[crowd]            // the public address's connections, once served
@@ -139,7 +140,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (a *App, err error)
 		return a, err
 	}
 	a.fleet, err = fleet.OpenFleet(ctx, fleet.Config{
-		Control: a.control, SQLite: share.sqlite(), Cached: share.Shops, Dir: filepath.Join(cfg.Data, "shards"), Shards: cfg.Shards, FirstShard: cfg.FirstShard, Schemas: Schemas(), Domain: cfg.Domain(), Log: log,
+		Control: a.control, SQLite: share.sqlite(), Cached: share.Shops, Dir: filepath.Join(cfg.Data, "shards"), Shards: cfg.Shards, FirstShard: cfg.FirstShard, Schemas: Schemas(), Domain: cfg.Domain(), Key: key, Log: log,
 	})
 	if err != nil {
 		return a, err
@@ -157,6 +158,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (a *App, err error)
 	a.pages = edge.New(a.fleet, edge.Options{Bytes: share.Pages, SharedFor: cfg.SharedFor, Fixed: web.SafeHeaders(cfg.strict())})
 	a.books = newBooks(a.fleet, log)
 	a.fleet.OnCommit(a.books.wrote)
+	a.fleet.OnLoss(a.lost)
 	a.bus = event.NewBus(a.fleet, log)
 	a.bus.Seats(cfg.MaxStreams, share.Streams)
 	if err := a.openRooms(key); err != nil {

@@ -31,6 +31,11 @@ const (
 	certExpired      = "certificate-expired"
 	certExpiring     = "certificate-expiring"
 	certFailing      = "certificate-failing"
+
+	dataLost           = "acknowledged-data-lost"
+	replicaLate        = "replica-late"
+	replicaUnreachable = "replica-unreachable"
+	replicaRefused     = "replica-refused"
 )
 
 // incidentKinds is what the platform can name, and what is to be done then.
@@ -66,6 +71,9 @@ var incidentKinds = []meter.Kind{
 	{Name: certFailing, Severity: meter.Warning,
 		Means: "The certificate's files as they are now cannot be taken: the pair that was read before is still shown.",
 		Next:  "Mend what it says; the files are read again by themselves."},
+	{Name: dataLost, Severity: meter.Critical, Grace: 10 * time.Minute,
+		Means: "A write that was acknowledged is gone: the database failed over to a standby that had not seen it.",
+		Next:  "Look in the old primary for what is missing before it is made a standby, and tell the shop; it closes an hour after the last sign."},
 	{Name: diskNearlyFull, Severity: meter.Warning,
 		Means: "Little room is left on the disk of the data folder.",
 		Next:  "Make room before writes are refused."},
@@ -84,6 +92,15 @@ var incidentKinds = []meter.Kind{
 	{Name: stockUnseen, Severity: meter.Warning,
 		Means: "Whether stock adds up could not be seen everywhere.",
 		Next:  "Mend what it says; haat check looks at all shops now."},
+	{Name: replicaLate, Severity: meter.Warning, Grace: 30 * time.Second,
+		Means: "A replica lags: only reads that may be old still go there, and only while no other can take them.",
+		Next:  "Look what holds its replay up (a long query there, its disk, the link); it comes back by itself."},
+	{Name: replicaUnreachable, Severity: meter.Warning, Grace: 30 * time.Second,
+		Means: "A replica does not answer: its reads go to the others and to the primary.",
+		Next:  "Bring it back, or take it off the list; it is read from again by itself."},
+	{Name: replicaRefused, Severity: meter.Warning, Grace: 30 * time.Second,
+		Means: "What is listed as a replica is none of that shard, and is not read from.",
+		Next:  "Mend the address in the list, or make that server a standby of the shard's primary."},
 	{Name: connectionsShort, Severity: meter.Warning, Quiet: time.Minute,
 		Means: "All connections were taken by busy ones, and people were turned away.",
 		Next:  "If these are shoppers, raise --max-connections and --memory; if one address floods, block it in front."},
@@ -141,6 +158,7 @@ func (a *App) watch(ctx context.Context) {
 		newWatcher("imports", a.watchImports),
 		newWatcher("connections", a.watchConnections()),
 		newWatcher("certificate", a.watchCertificate),
+		newWatcher("replicas", a.watchReplicas),
 	}
 	for _, name := range a.fleet.ShardNames() {
 		a.watchers = append(a.watchers, newWatcher("shard "+name, a.watchShard(name)))

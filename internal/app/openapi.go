@@ -47,8 +47,16 @@ platform's host and, where they ask for a bearer token, take the one that
 - Errors are problems as RFC 9457 has them, with a pointer to the input at fault.
 - Every POST takes an ` + "`Idempotency-Key`" + `: the same key and body within 24 hours
   give the same answer; another body is 409.
-- A write answers with ` + "`Haat-Mark`" + `; a read that sends it back sees at least that
-  write.
+- Answers carry ` + "`Haat-Mark`" + `: a read that sends one back, within five minutes, sees at
+  least what that answer saw or wrote. Browsers get that of a write as a cookie too.
+- A read may say how fresh it must be, with ` + "`Haat-Consistency`" + `: ` + "`eventual`" + ` (from any
+  replica, however late), ` + "`bounded=250ms`" + ` (at most so old), ` + "`session`" + ` (what the mark
+  says, and all that this server knows of) or ` + "`strong`" + ` (from the primary). Anything else
+  is 422. Without it the shop's people read strong and shoppers session.
+- A read's answer says in ` + "`Haat-Served`" + ` how fresh it is, who gave it, and by how many
+  milliseconds it may lag: ` + "`session; server=r1; lag=120`" + `. What came from the primary is
+  ` + "`strong`" + `, whatever was asked; ` + "`stale`" + ` at the end says that every replica is late.
+- 409 ` + "`acknowledged-data-lost`" + ` says that what the mark stands for was lost in a failover.
 `
 
 // writeMarkdown writes the API for people.

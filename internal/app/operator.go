@@ -187,6 +187,9 @@ func (a *App) Health(ctx context.Context) ([]api.Finding, error) {
 			well("shard "+name, fmt.Sprintf("%s answers in %v", s.Engine(), time.Since(start).Round(time.Microsecond)))
 		}
 	}
+	if replicas := a.replicasFinding(); replicas != "" {
+		well("replicas", replicas, replicaLate, replicaUnreachable, replicaRefused)
+	}
 	if n, err := a.diskFree(); err == nil {
 		well("disk", fmt.Sprintf("%d GiB free", n>>30), diskFull, diskNearlyFull)
 	}

@@ -109,6 +109,7 @@ func (a *App) pageMetrics() {
 func (a *App) gauges() {
 	a.pageMetrics()
 	a.diskGauges()
+	a.replicaGauges()
 	a.meter.Counter("haat_statements_total", "Statements run on shops, those of events' handlers included; finding a shop costs none of these.", func() (n float64) {
 		for _, name := range a.fleet.ShardNames() {
 			n += float64(a.fleet.Shard(name).Statements())

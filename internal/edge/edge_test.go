@@ -218,7 +218,7 @@ func exchange(t testing.TB, addr string, raw []byte, piece int) (answers []strin
 			err = nil // what was sent in vain makes the kernel say so
 		}
 		text := fmt.Sprintf("%d close=%t %v", res.StatusCode, res.Close, err)
-		for _, h := range []string{"Content-Type", "Content-Encoding", "Cache-Control", "Etag", "Vary", "Haat-Mark", "X-Content-Type-Options", "Connection"} {
+		for _, h := range []string{"Content-Type", "Content-Encoding", "Cache-Control", "Etag", "Vary", "Haat-Read-At", "X-Content-Type-Options", "Connection"} {
 			text += "\n" + h + ": " + strings.Join(res.Header[h], "|")
 		}
 		answers = append(answers, text+"\n\n"+string(b))

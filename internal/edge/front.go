@@ -420,7 +420,7 @@ func (f *Front) appendHead(b []byte, k *kept, v *variant, c coding, body bool) [
 	}
 	line("Vary", "Accept-Encoding")
 	line("Etag", v.etag)
-	line("Haat-Mark", k.mark)
+	line("Haat-Read-At", k.mark)
 	line("Cache-Status", status(cache.Hit))
 	if f.pages.o.SharedFor > 0 {
 		line("Surrogate-Control", f.pages.surrogate())

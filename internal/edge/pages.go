@@ -104,7 +104,7 @@ func (p *Pages) send(w http.ResponseWriter, r *http.Request, k *kept, how cache.
 	}
 	h.Set("Vary", "Accept-Encoding")
 	h.Set("ETag", v.etag)
-	h.Set("Haat-Mark", k.mark)
+	h.Set("Haat-Read-At", k.mark)
 	h.Set("Cache-Status", status(how))
 	if how == cache.Hit || how == cache.Stale {
 		h.Set("Age", strconv.Itoa(int(time.Since(k.made)/time.Second)))

@@ -22,6 +22,7 @@ package fleet
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"embed"
 	"errors"
 	"fmt"
@@ -56,6 +57,7 @@ type Config struct {
 	SQLite     db.SQLiteOptions
 	Cached     int    // entries of the directory kept in memory; 0 means 100,000
 	Domain     string // shops are <slug>.<Domain>, without port
+	Key        []byte // marks for clients are signed with it; nil: one of this process
 	Log        *slog.Logger
 }
 
@@ -73,6 +75,7 @@ type Fleet struct {
 	changed []func(id.Shop)
 	lost    []func(Loss)
 	known   known
+	markKey []byte
 	page    int // shops that are looked at in one go
 	swept   sweptTo
 	counted struct {
@@ -128,6 +131,10 @@ func OpenFleet(ctx context.Context, c Config) (*Fleet, error) {
 	f.bySlug = otter.Must(&otter.Options[string, Entry]{MaximumSize: cmp.Or(c.Cached, 100_000), ExpiryCalculator: otter.ExpiryWriting[string, Entry](time.Minute)})
 	f.byID = otter.Must(&otter.Options[id.Shop, Entry]{MaximumSize: cmp.Or(c.Cached, 100_000), ExpiryCalculator: otter.ExpiryWriting[id.Shop, Entry](time.Minute)})
 	f.shards.Store(&shards{})
+	if f.markKey = c.Key; f.markKey == nil {
+		f.markKey = make([]byte, 32)
+		rand.Read(f.markKey)
+	}
 	if err := f.Reload(ctx); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}

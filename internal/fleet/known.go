@@ -46,3 +46,15 @@ func (k *known) of(shop id.Shop) db.Mark {
 	}
 	return m
 }
+
+// forget lets a mark go that was lost, unless a newer one is known.
+func (k *known) forget(m db.Mark) {
+	p := &k.parts[uint64(m.Shop)%uint64(len(k.parts))]
+	p.Lock()
+	defer p.Unlock()
+	for _, of := range []map[id.Shop]db.Mark{p.young, p.old} {
+		if was, ok := of[m.Shop]; ok && was.Compare(m) <= 0 {
+			delete(of, m.Shop)
+		}
+	}
+}

@@ -113,22 +113,27 @@ func (r *Room) Read(ctx context.Context, fresh Fresh, fn func(db.Reader) error) 
 
 func (r *Room) read(ctx context.Context, fresh Fresh, fn func(db.Reader) error) (Served, error) {
 	set := r.fleet.shards.Load().standbys[r.entry.Shard]
-	if set == nil || fresh.level == strong {
-		return r.readPrimary(ctx, fresh, fn)
+	if set == nil {
+		return r.readPrimary(ctx, fresh, db.Mark{}, fn)
 	}
+	known := r.fleet.known.of(r.entry.Shop)
+	if fresh.level == strong {
+		return r.readPrimary(ctx, fresh, known, fn)
+	}
+	least := fresh
 	if fresh.level == "" {
-		fresh = fresh.After(r.fleet.known.of(r.entry.Shop))
+		least = fresh.After(known)
 	}
 	wait := behindWait
 	for one := range set.serving {
-		s, err := one.read(ctx, r, fresh, false, &wait, fn)
+		s, err := one.read(ctx, r, least, false, &wait, fn)
 		if !passedBy(err) {
 			return s, err
 		}
 	}
 	if fresh.level == eventual {
 		for _, one := range set.late() {
-			s, err := one.read(ctx, r, fresh, true, &wait, fn)
+			s, err := one.read(ctx, r, least, true, &wait, fn)
 			if !passedBy(err) {
 				return s, err
 			}
@@ -139,7 +144,7 @@ func (r *Room) read(ctx context.Context, fresh Fresh, fn func(db.Reader) error) 
 		return Served{}, err
 	}
 	defer leave()
-	return r.readPrimary(ctx, fresh, fn)
+	return r.readPrimary(ctx, fresh, known, fn)
 }
 
 // passedBy reports whether another server may be asked.
@@ -183,21 +188,27 @@ func (s *standby) read(ctx context.Context, r *Room, fresh Fresh, stale bool, wa
 	}
 }
 
-func (r *Room) readPrimary(ctx context.Context, fresh Fresh, fn func(db.Reader) error) (Served, error) {
+// readPrimary refuses a caller whose mark was lost. One that only this process
+// knows of is told, and then forgotten: nobody who reads now relies on it.
+func (r *Room) readPrimary(ctx context.Context, fresh Fresh, known db.Mark, fn func(db.Reader) error) (Served, error) {
 	s := Served{Level: strong, Server: Primary}
 	err := r.shard.View(ctx, r.entry.Shop, r.entry.Epoch, func(v *db.View) error {
 		s.Mark = v.Mark()
+		if v.Lost(known) {
+			r.fleet.known.forget(known)
+			r.tellLoss(known, v.Mark())
+		}
 		if v.Lost(fresh.mark) {
-			return r.loss(fresh.mark, v.Mark())
+			r.tellLoss(fresh.mark, v.Mark())
+			return ErrLost.Because(fmt.Errorf("shop %v stands at %v on shard %s, but a write was acknowledged at %v", r.entry.Shop, v.Mark(), r.entry.Shard, fresh.mark))
 		}
 		return fn(v)
 	})
 	return s, err
 }
 
-func (r *Room) loss(mark, at db.Mark) error {
+func (r *Room) tellLoss(mark, at db.Mark) {
 	for _, fn := range r.fleet.lost {
 		fn(Loss{Entry: r.entry, Mark: mark, At: at})
 	}
-	return ErrLost.Because(fmt.Errorf("shop %v stands at %v on shard %s, but a write was acknowledged at %v", r.entry.Shop, at, r.entry.Shard, mark))
 }

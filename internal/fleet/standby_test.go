@@ -108,7 +108,10 @@ func TestLevels(t *testing.T) {
 // had begun to answer; and it comes back by itself.
 func TestReplicaAway(t *testing.T) {
 	var proxy *dbtest.Proxy
-	c := fleettest.NewCluster(t, 1, noteSchemas, nil, func(_, dsn string) string {
+	c := fleettest.NewCluster(t, 1, noteSchemas, nil, func(name, dsn string) string {
+		if name == fleet.Primary {
+			return dsn
+		}
 		proxy = dbtest.NewProxy(t, dsn, 0)
 		return proxy.DSN
 	})

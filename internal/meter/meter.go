@@ -71,6 +71,31 @@ func (m *Meter) Counter(name, help string, read func() float64) {
 	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, read))
 }
 
+// Gauges reports numbers that are told apart by labels, read when asked for:
+// read puts each with the labels' values.
+func (m *Meter) Gauges(name, help string, labels []string, read func(put func(v float64, values ...string))) {
+	m.registry.MustRegister(many{prometheus.NewDesc(name, help, labels, nil), prometheus.GaugeValue, read})
+}
+
+// Counters is as Gauges, for numbers that only rise.
+func (m *Meter) Counters(name, help string, labels []string, read func(put func(v float64, values ...string))) {
+	m.registry.MustRegister(many{prometheus.NewDesc(name, help, labels, nil), prometheus.CounterValue, read})
+}
+
+type many struct {
+	desc *prometheus.Desc
+	kind prometheus.ValueType
+	read func(put func(v float64, values ...string))
+}
+
+// Describe implements prometheus.Collector.
+func (c many) Describe(ch chan<- *prometheus.Desc) { ch <- c.desc }
+
+// Collect implements prometheus.Collector.
+func (c many) Collect(ch chan<- prometheus.Metric) {
+	c.read(func(v float64, values ...string) { ch <- prometheus.MustNewConstMetric(c.desc, c.kind, v, values...) })
+}
+
 // Handler serves the metrics in the Prometheus text format.
 func (m *Meter) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})

@@ -170,7 +170,8 @@ type Read[In, Out any] struct {
 
 // Do runs the operation for a page.
 func (o *Read[In, Out]) Do(ctx context.Context, room *fleet.Room, by Caller, in In) (Out, error) {
-	return o.at(ctx, room, by, o.fresh(), in)
+	out, _, err := o.at(ctx, room, by, o.fresh(), in)
+	return out, err
 }
 
 func (o *Read[In, Out]) fresh() fleet.Fresh {
@@ -180,16 +181,16 @@ func (o *Read[In, Out]) fresh() fleet.Fresh {
 	return o.Fresh
 }
 
-func (o *Read[In, Out]) at(ctx context.Context, room *fleet.Room, by Caller, fresh fleet.Fresh, in In) (out Out, err error) {
+func (o *Read[In, Out]) at(ctx context.Context, room *fleet.Room, by Caller, fresh fleet.Fresh, in In) (out Out, served fleet.Served, err error) {
 	if err := permit(o.Role, room, by); err != nil {
-		return out, err
+		return out, served, err
 	}
 	introduce(&in, by, o.Name)
-	err = room.View(ctx, fresh, func(r db.Reader) error {
+	served, err = room.Read(ctx, fresh, func(r db.Reader) error {
 		out, err = o.Run(ctx, r, in)
 		return err
 	})
-	return out, err
+	return out, served, err
 }
 
 // Write is an operation that is one change of one shop.

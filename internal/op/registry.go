@@ -75,6 +75,7 @@ type Registry struct {
 	door  Door
 	log   *slog.Logger
 	meter *meter.Meter
+	https bool
 	mux   *http.ServeMux
 	api   huma.API
 	infos []Info
@@ -88,7 +89,7 @@ func NewRegistry(title, version, url string, door Door, m *meter.Meter, log *slo
 	c.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", schemaName)
 	c.Servers = []*huma.Server{{URL: url}}
 	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"bearer": {Type: "http", Scheme: "bearer"}}
-	r := &Registry{door: door, log: log, meter: m, mux: http.NewServeMux()}
+	r := &Registry{door: door, log: log, meter: m, https: strings.HasPrefix(url, "https:"), mux: http.NewServeMux()}
 	r.api = humago.New(r.mux, c)
 	return r
 }
@@ -186,9 +187,10 @@ func (g *Registry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 type Call struct {
 	Room *fleet.Room // nil for platform operations
 	By   Caller
-	Mark string // the mark that the caller has seen; empty if none
+	seen db.Mark // that the caller has seen; zero if none
 
 	request *http.Request
+	writer  http.ResponseWriter
 }
 
 // callKey carries the Call from the door to the handler below, inside this
@@ -215,7 +217,9 @@ func (g *Registry) enter(r *http.Request, i Info, slug string) (c Call, err erro
 			return c, fault.Invalid("/Idempotency-Key", "An Idempotency-Key has 255 characters at most.")
 		}
 	}
-	c.Mark = r.Header.Get("Haat-Mark")
+	if c.seen, err = seenBy(r, c.Room); err != nil {
+		return c, err
+	}
 	return c, g.door.Admit(r, i, c.By, "")
 }
 
@@ -244,6 +248,11 @@ func describe(o *huma.Operation, i Info) {
 	if i.Role == Shopper {
 		o.Servers = []*huma.Server{{URL: "//{shop}", Description: "The shop's own host", Variables: map[string]*huma.ServerVariable{"shop": {Default: "demo.localhost:8080"}}}}
 	}
+	if i.Kind == "read" {
+		o.Parameters = append(o.Parameters,
+			&huma.Param{Name: "Haat-Consistency", In: "header", Description: "How fresh the answer must be: eventual, bounded=250ms, session or strong", Schema: &huma.Schema{Type: "string"}},
+			&huma.Param{Name: "Haat-Mark", In: "header", Description: "What an answer gave within five minutes: this one sees at least that", Schema: &huma.Schema{Type: "string"}})
+	}
 	if i.Method == http.MethodPost {
 		o.Parameters = append(o.Parameters, &huma.Param{Name: "Idempotency-Key", In: "header", Description: "The same key and body within 24 hours give the same answer", Schema: &huma.Schema{Type: "string"}})
 	}
@@ -251,11 +260,12 @@ func describe(o *huma.Operation, i Info) {
 
 type reply[Out any] struct {
 	Status int
-	Mark   string `header:"Haat-Mark" doc:"The point on the shop's clock that the answer stands at"`
+	Mark   string `header:"Haat-Mark" doc:"The point on the shop's clock that the answer stands at; a read that sends it back sees at least that"`
+	Served string `header:"Haat-Served" doc:"How fresh the answer of a read is, which server gave it, and by how many milliseconds it may lag"`
 	Body   Out
 }
 
-func add[In, Out any](g *Registry, i Info, status int, run func(context.Context, Call, In) (Out, string, error)) {
+func add[In, Out any](g *Registry, i Info, status int, run func(context.Context, Call, In) (Out, fleet.Served, error)) {
 	o := huma.Operation{DefaultStatus: status, Errors: refusals(i), MaxBodyBytes: 2 << 20, BodyReadTimeout: 15 * time.Second}
 	describe(&o, i)
 	o.Middlewares = huma.Middlewares{func(ctx huma.Context, next func(huma.Context)) {
@@ -266,7 +276,7 @@ func add[In, Out any](g *Registry, i Info, status int, run func(context.Context,
 			ProblemOf(err, g.log, i.Name).Write(w)
 			return
 		}
-		c.request = r
+		c.request, c.writer = r, w
 		next(huma.WithValue(ctx, callKey{}, c))
 	}}
 	huma.Register(g.api, o, func(ctx context.Context, in *In) (*reply[Out], error) {
@@ -278,12 +288,14 @@ func add[In, Out any](g *Registry, i Info, status int, run func(context.Context,
 				return nil, ProblemOf(err, g.log, i.Name)
 			}
 		}
-		out, mark, err := run(ctx, c, *in)
+		out, served, err := run(ctx, c, *in)
 		g.meter.Operation(i.Name, outcome(err), time.Since(start))
 		if err != nil {
 			return nil, ProblemOf(err, g.log, i.Name)
 		}
-		return &reply[Out]{Status: status, Mark: mark, Body: out}, nil
+		answer := &reply[Out]{Status: status, Body: out}
+		g.say(c, i, served, &answer.Mark, &answer.Served)
+		return answer, nil
 	})
 	if status == http.StatusNoContent && i.Method == http.MethodDelete {
 		g.api.OpenAPI().Paths[o.Path].Delete.Responses["204"].Content = nil
@@ -305,18 +317,13 @@ func outcome(err error) string {
 }
 
 func (o *Read[In, Out]) register(g *Registry) {
-	add(g, o.Info(), http.StatusOK, func(ctx context.Context, c Call, in In) (Out, string, error) {
-		fresh := o.fresh()
-		if c.Mark != "" {
-			m, err := db.ParseMark(c.Room.Shop(), c.Mark)
-			if err != nil {
-				var none Out
-				return none, "", fault.Invalid("/Haat-Mark", "This is not a mark that we gave.")
-			}
-			fresh = fresh.After(m)
+	add(g, o.Info(), http.StatusOK, func(ctx context.Context, c Call, in In) (Out, fleet.Served, error) {
+		fresh, err := asked(c, o.fresh())
+		if err != nil {
+			var none Out
+			return none, fleet.Served{}, err
 		}
-		out, err := o.at(ctx, c.Room, c.By, fresh, in)
-		return out, "", err
+		return o.at(ctx, c.Room, c.By, fresh, in)
 	})
 }
 
@@ -325,9 +332,9 @@ func (o *Write[In, Out]) register(g *Registry) {
 	if o.Created {
 		status = http.StatusCreated
 	}
-	add(g, o.Info(), status, func(ctx context.Context, c Call, in In) (Out, string, error) {
+	add(g, o.Info(), status, func(ctx context.Context, c Call, in In) (Out, fleet.Served, error) {
 		out, mark, err := o.do(ctx, c.Room, c.By, in)
-		return out, mark.String(), err
+		return out, fleet.Served{Mark: mark}, err
 	})
 }
 
@@ -339,9 +346,9 @@ func (o *Flow[In, Out]) register(g *Registry) {
 	case o.Accepted:
 		status = http.StatusAccepted
 	}
-	add(g, o.Info(), status, func(ctx context.Context, c Call, in In) (Out, string, error) {
+	add(g, o.Info(), status, func(ctx context.Context, c Call, in In) (Out, fleet.Served, error) {
 		out, err := o.Do(ctx, c.Room, c.By, in)
-		return out, "", err
+		return out, fleet.Served{Mark: c.Room.Known()}, err
 	})
 }
 
@@ -350,8 +357,8 @@ func (o *Platform[In, Out]) register(g *Registry) {
 	if status == 0 {
 		status = http.StatusOK
 	}
-	add(g, o.Info(), status, func(ctx context.Context, c Call, in In) (Out, string, error) {
+	add(g, o.Info(), status, func(ctx context.Context, c Call, in In) (Out, fleet.Served, error) {
 		out, err := o.Do(ctx, c.By, in)
-		return out, "", err
+		return out, fleet.Served{}, err
 	})
 }

@@ -69,6 +69,13 @@ func NewProxy(tb testing.TB, dsn string, delay time.Duration) *Proxy {
 	return p
 }
 
+// Redirect has new connections go to another server's database.
+func (p *Proxy) Redirect(s *Server) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.socket = filepath.Join(s.Host(), ".s.PGSQL.5432")
+}
+
 // Trips is how often something was sent after an answer.
 func (p *Proxy) Trips() int64 { return p.trips.Load() }
 
@@ -140,7 +147,10 @@ func (p *Proxy) keep(c net.Conn, on bool) {
 
 func (p *Proxy) serve(client net.Conn) {
 	defer client.Close()
-	server, err := net.Dial("unix", p.socket)
+	p.mu.Lock()
+	socket := p.socket
+	p.mu.Unlock()
+	server, err := net.Dial("unix", socket)
 	if err != nil {
 		return
 	}

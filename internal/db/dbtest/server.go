@@ -1,6 +1,7 @@
 package dbtest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -52,6 +54,26 @@ func (s *Server) Exec(text string) {
 	if err := s.p.exec(text); err != nil {
 		s.tb.Fatal(err)
 	}
+}
+
+// Ask runs one SQL statement as a superuser in the server's database, and gives
+// the first column of its first row as text; empty if there is none.
+func (s *Server) Ask(text string) (answer string) {
+	s.tb.Helper()
+	ctx := context.Background()
+	conn, err := pgx.Connect(ctx, s.p.dsn(s.name, "postgres"))
+	if err != nil {
+		s.tb.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	all, err := conn.PgConn().Exec(ctx, text).ReadAll()
+	if err != nil {
+		s.tb.Fatal(err)
+	}
+	if len(all) > 0 && len(all[0].Rows) > 0 {
+		answer = string(all[0].Rows[0][0])
+	}
+	return answer
 }
 
 // Stop ends the server without letting it finish anything.
@@ -133,6 +155,16 @@ func (s *Server) PauseReplay() {
 func (s *Server) ResumeReplay() {
 	s.tb.Helper()
 	s.Exec("SELECT pg_wal_replay_resume()")
+}
+
+// Orphan has a standby receive no more from its primary.
+func (s *Server) Orphan() {
+	s.tb.Helper()
+	s.Exec("ALTER SYSTEM SET primary_conninfo = ''")
+	s.Exec("SELECT pg_reload_conf()")
+	for tick := time.NewTicker(5 * time.Millisecond); s.Ask("SELECT COUNT(*) FROM pg_stat_wal_receiver") != "0"; {
+		<-tick.C
+	}
 }
 
 func (s *Server) keep() string { return filepath.Join(s.p.dir, "keep") }

@@ -18,19 +18,20 @@ type Cluster struct {
 	Replicas []*dbtest.Server
 }
 
-// NewCluster starts one. at may give a replica another address than its own.
+// NewCluster starts one. at may give a server, by name, another address than
+// its own; the primary's name is fleet.Primary.
 func NewCluster(t testing.TB, replicas int, schemas, control []*db.SchemaSet, at func(name, dsn string) string) *Cluster {
 	t.Helper()
 	dir := t.TempDir()
 	c := &Cluster{Primary: dbtest.NewServer(t)}
-	c.Fleet = OpenFleet(t, dir, dir+"/control.db", c.Primary.DSN(), schemas, control)
+	if at == nil {
+		at = func(_, dsn string) string { return dsn }
+	}
+	c.Fleet = OpenFleet(t, dir, dir+"/control.db", at(fleet.Primary, c.Primary.DSN()), schemas, control)
 	for i := range replicas {
 		c.Replicas = append(c.Replicas, c.Primary.Replica())
-		name, dsn := fmt.Sprintf("r%d", i+1), c.Replicas[i].DSN()
-		if at != nil {
-			dsn = at(name, dsn)
-		}
-		c.List(t, name, dsn)
+		name := fmt.Sprintf("r%d", i+1)
+		c.List(t, name, at(name, c.Replicas[i].DSN()))
 	}
 	c.Await(t, "every replica serves", func() bool { return c.Serving() == replicas })
 	return c
