@@ -308,7 +308,7 @@ func rare(lists []reading) bool {
 // slips is how many letters of a word of so many may be wrong.
 func slips(w string, runes int) int {
 	switch {
-	case runes < 4 || strings.ContainsFunc(w, unicode.IsDigit):
+	case runes < 3 || strings.ContainsFunc(w, unicode.IsDigit):
 		return 0
 	case runes < 8:
 		return 1
@@ -333,7 +333,7 @@ func (x *index) similar(w string) (out []uint32) {
 		if d := int(other.runes) - n; d > best || d < -best || bits.OnesCount64(other.chars^chars) > 2*best {
 			continue
 		}
-		if n == 4 && other.runes == 4 && other.chars != chars { // sofa is not soft
+		if n <= 4 && other.chars != chars && (n == 3 || other.runes == 4) { // sofa is not soft, but mgu is mug
 			continue
 		}
 		if d := distance(from, []rune(other.text), best); d > 0 && d <= best {
@@ -361,7 +361,7 @@ func alike(w string, first rune) int {
 func (d dictionary) like(w string) (best string) {
 	chars, n := signature(w)
 	most := slips(w, n)
-	if most == 0 {
+	if most == 0 || n < 5 {
 		return ""
 	}
 	s := []rune(stem(w))

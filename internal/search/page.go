@@ -1,6 +1,7 @@
 package search
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -38,13 +39,14 @@ const (
 )
 
 // readCards reads up to fifty products, the menu, and the number of the shop's
-// documents, which tells whether the index is up to date.
+// documents, which tells whether the index is up to date. The status is
+// compared so that no index on it is taken in place of the primary key.
 var readCards = db.Q(`
 	SELECT 0 AS tag, 0 AS n, p.id AS key, p.variant AS variant, p.variants AS variants, p.handle AS handle, p.title AS title, p.vendor AS vendor, p.price AS price,
 		p.price_max AS price_max, p.compare_at AS compare_at, p.image AS image, p.width AS width, p.height AS height, p.alt AS alt, p.placeholder AS placeholder,
 		COALESCE(s.sellable, FALSE) AS sellable
 	FROM product p LEFT JOIN stock_product s ON s.shop = $1 AND s.product = p.id
-	WHERE p.shop = $1 AND p.status = 'active' AND p.id IN (` + fifty + `)
+	WHERE p.shop = $1 AND p.id IN (` + fifty + `) AND p.status || '' = 'active'
 	UNION ALL
 	SELECT 1, s.n, CAST('' AS BYTEA), CAST('' AS BYTEA), 0, '', '', '', 0, 0, 0, '', 0, 0, '', '', FALSE FROM search_state s WHERE s.shop = $1
 	UNION ALL
@@ -140,8 +142,8 @@ func (x *index) page(out *Found, query string, filter Filter, offset, limit int)
 		popular = x.popular()
 		if words := asked(query); len(words) > 1 {
 			for _, w := range words {
-				if some := x.match(w, false); len(some.found) > 0 && some.meant == "" {
-					out.Tries = append(out.Tries, Try{w, int64(len(some.found))})
+				if some := x.match(w, false); len(some.found) > 0 {
+					out.Tries = append(out.Tries, Try{cmp.Or(some.meant, w), int64(len(some.found))})
 				}
 			}
 		}

@@ -51,5 +51,5 @@ func (d *desk) saveSynonyms() error {
 	if err != nil {
 		return err
 	}
-	return d.back("/search#synonyms", Flash{Text: "Saved. Searches know it at once."})
+	return d.back("/search#same", Flash{Text: "Saved. Searches know it at once."})
 }

@@ -24,6 +24,10 @@ var Assets = func() *design.Assets {
 	if err != nil {
 		panic(err)
 	}
+	below, err := files.ReadFile("assets/suggest.css")
+	if err != nil {
+		panic(err)
+	}
 	suggest, err := files.ReadFile("assets/suggest.js")
 	if err != nil {
 		panic(err)
@@ -41,6 +45,7 @@ var Assets = func() *design.Assets {
 		Add("buy.css", append(design.FormsCSS(), buy...)).
 		Add("storefront.js", script).
 		Add("suggest.js", suggest).
+		Add("suggest.css", below).
 		Add("prefetch.speculationrules", rules).
 		Add("icon.svg", icon)
 }()

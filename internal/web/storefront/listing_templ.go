@@ -335,7 +335,7 @@ func (v Search) Draw() templ.Component {
 					return templ_7745c5c3_Err
 				}
 				if len(v.Popular) > 0 {
-					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 33, "<section class=\"part\"><div class=\"part-head\"><h2>What others buy here</h2></div>")
+					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 33, "<section class=\"part\"><div class=\"part-head\"><h2>Look at these instead</h2></div>")
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}

@@ -7,6 +7,12 @@ let boxes = 0;
 
 export default function suggest(input, form) {
   const id = `suggest-${++boxes}`;
+  if (boxes === 1) {
+    const sheet = document.createElement("link");
+    sheet.rel = "stylesheet";
+    sheet.href = document.documentElement.dataset.suggestStyle;
+    document.head.append(sheet);
+  }
   const list = document.createElement("div");
   list.className = "suggest";
   list.id = id;
@@ -56,8 +62,8 @@ export default function suggest(input, form) {
   };
   const money = (m, more) => {
     try {
-      const format = new Intl.NumberFormat(root.dataset.locale || undefined, { style: "currency", currency: m.currency });
-      const { maximumFractionDigits: digits } = format.resolvedOptions();
+      const format = new Intl.NumberFormat(root.dataset.locale || undefined, { style: "currency", currency: m.currency, trailingZeroDisplay: "stripIfInteger" });
+      const digits = new Intl.NumberFormat("en", { style: "currency", currency: m.currency }).resolvedOptions().maximumFractionDigits;
       return (more ? "From " : "") + format.format(m.amount / 10 ** digits);
     } catch { return ""; }
   };
