@@ -70,6 +70,7 @@ var readers = map[string]string{
 	"order → stock_level":     "a cart says what can be had, in the same statement",
 	"search → product":        "what is found is shown as cards, in one statement",
 	"search → stock_product":  "what is found says whether it can be bought",
+	"search → stock_level":    "what sells stands a little higher",
 	"search → collection":     "the menu around what is found",
 }
 

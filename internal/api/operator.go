@@ -43,6 +43,7 @@ type Operator interface {
 	// Incidents gives the register of what is wrong and of what lately was.
 	Incidents(ctx context.Context) (Incidents, error)
 	Checker
+	Searcher
 }
 
 // ShopSummary is a shop as the operator sees it.
@@ -199,6 +200,9 @@ func OperatorHandler(o Operator, check func(token string) bool, log *slog.Logger
 	})
 	handle("POST /ops/v1/check", func(w http.ResponseWriter, r *http.Request) (any, error) {
 		return serveCheck(o, w, r)
+	})
+	handle("POST /ops/v1/search/rebuild", func(w http.ResponseWriter, r *http.Request) (any, error) {
+		return serveSearch(o, w, r)
 	})
 	handle("GET /ops/v1/shops/{slug}/stock/{variant}", func(w http.ResponseWriter, r *http.Request) (any, error) {
 		return o.Explain(r.Context(), r.PathValue("slug"), r.PathValue("variant"))

@@ -65,6 +65,7 @@ type App struct {
 	post     *notify.Post
 	caller   *post.Client // of webhooks
 	hooks    *hook.Sender
+	finder   *search.Finder
 	outbox   *notify.Outbox // with --dev
 	cookies  *web.Cookies
 	door     *api.Door
@@ -80,9 +81,10 @@ type App struct {
 	lowOnDisk atomic.Bool // what is free was found too little
 	losses    losses
 
-	backingUp sync.Mutex
-	crowd     atomic.Pointer[crowd]            // the public address's connections, once served
-	cert      atomic.Pointer[edge.Certificate] // that is shown over TLS, once served
+	backingUp  sync.Mutex
+	rebuilding sync.Mutex                       // of searches
+	crowd      atomic.Pointer[crowd]            // the public address's connections, once served
+	cert       atomic.Pointer[edge.Certificate] // that is shown over TLS, once served
 
 	stopping chan struct{} // closed when live streams must end
 	workers  sync.WaitGroup
@@ -155,6 +157,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (a *App, err error)
 	a.fetcher = fetch.New(fetch.Options{})
 	a.caller = post.New(post.Options{})
 	a.hooks = hook.NewSender(a.caller.Send, log)
+	a.finder = search.NewFinder(search.Options{Bytes: share.Search})
 	a.pages = edge.New(a.fleet, edge.Options{Bytes: share.Pages, SharedFor: cfg.SharedFor, Fixed: web.SafeHeaders(cfg.strict())})
 	a.books = newBooks(a.fleet, log)
 	a.fleet.OnCommit(a.books.wrote)
@@ -180,6 +183,9 @@ func (a *App) Close() error {
 	}
 	var errs []error
 	if a.fleet != nil {
+		if a.finder != nil {
+			a.flushSearches()
+		}
 		errs = append(errs, a.fleet.Close())
 	}
 	if a.control != nil {

@@ -33,6 +33,7 @@ type commands struct {
 	Restore restoreCmd `cmd:"" help:"Put a backup back into an empty data folder, and check it."`
 	Media   mediaCmd   `cmd:"" help:"Copy pictures between files and a bucket."`
 	Doctor  doctorCmd  `cmd:"" help:"Say what is wrong, if anything is."`
+	Search  searchCmd  `cmd:"" help:"Searches of shops."`
 	Check   checkCmd   `cmd:"" help:"Look whether the stock of every shop adds up: 1 if not, 2 if that could not be seen."`
 	Bench   benchCmd   `cmd:"" help:"Measure this machine, beside nginx and Varnish where they are installed."`
 	Config  configCmd  `cmd:"" help:"Print the effective settings."`

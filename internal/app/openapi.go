@@ -8,6 +8,7 @@ import (
 
 	"haat/internal/customer"
 	"haat/internal/meter"
+	"haat/internal/search"
 	"haat/internal/shop"
 	"haat/internal/web/dashboard"
 )
@@ -17,7 +18,7 @@ func (c *openapiCmd) Run(out io.Writer) error {
 	a := &App{meter: meter.New(), log: slog.New(slog.DiscardHandler)}
 	accounts := shop.NewAccounts(nil, nil, nil, nil, nil, shop.DefaultLimits(), nil)
 	const url = "http://localhost:8080"
-	doc, err := Operations(accounts, shop.NewOffice(nil), customer.NewDesk(nil), url, nil, a).OpenAPI()
+	doc, err := Operations(accounts, shop.NewOffice(nil), customer.NewDesk(nil), search.NewFinder(search.Options{}), url, nil, a).OpenAPI()
 	if err != nil {
 		return err
 	}

@@ -58,12 +58,12 @@ func (a *App) openRooms(key []byte) error {
 	a.hooks.Subscribe(a.bus)
 	a.post.Subscribe(a.bus)
 
-	a.registry = Operations(a.accounts, a.office, a.desk, a.cfg.URL, a.door, a)
+	a.registry = Operations(a.accounts, a.office, a.desk, a.finder, a.cfg.URL, a.door, a)
 	return nil
 }
 
 // Operations lists every operation of every room.
-func Operations(accounts *shop.Accounts, office *shop.Office, desk *customer.Desk, url string, door op.Door, a *App) *op.Registry {
+func Operations(accounts *shop.Accounts, office *shop.Office, desk *customer.Desk, finder *search.Finder, url string, door op.Door, a *App) *op.Registry {
 	g := op.NewRegistry("haat", "1", url, door, a.meter, a.log)
 	g.Add(accounts.Operations()...)
 	g.Add(office.Operations()...)
@@ -71,7 +71,7 @@ func Operations(accounts *shop.Accounts, office *shop.Office, desk *customer.Des
 	g.Add(catalog.Operations()...)
 	g.Add(stock.Operations()...)
 	g.Add(order.Operations()...)
-	g.Add(search.Operations()...)
+	g.Add(finder.Operations()...)
 	g.Add(insight.Operations()...)
 	g.Add(hook.Operations()...)
 	g.Add(notify.Operations()...)
@@ -159,10 +159,10 @@ func (a *App) handlers() (public, ops http.Handler, err error) {
 		return nil, nil, err
 	}
 	shops := storefront.New(storefront.Deps{
-		Fleet: a.fleet, Edge: a.pages, Door: a.door, Cookies: a.cookies, Log: a.log, URL: a.cfg.URL, ShopURL: a.cfg.ShopURL, HTTPS: a.cfg.HTTPS(),
+		Fleet: a.fleet, Edge: a.pages, Finder: a.finder, Door: a.door, Cookies: a.cookies, Log: a.log, URL: a.cfg.URL, ShopURL: a.cfg.ShopURL, HTTPS: a.cfg.HTTPS(),
 	})
 	board := dashboard.New(dashboard.Deps{
-		Fleet: a.fleet, Bus: a.bus, Accounts: a.accounts, Office: a.office, Desk: a.desk, Door: a.door, Cookies: a.cookies,
+		Fleet: a.fleet, Bus: a.bus, Accounts: a.accounts, Office: a.office, Desk: a.desk, Finder: a.finder, Door: a.door, Cookies: a.cookies,
 		Pictures: a.pictures, Importer: a.importer, Log: a.log, URL: a.cfg.URL, ShopURL: a.cfg.ShopURL, Stop: a.stopping,
 		Dev: a.cfg.Dev, Region: a.cfg.Region, DevMessages: a.recent, OpenAPI: func() ([]byte, error) { return doc, nil },
 	})

@@ -194,7 +194,7 @@ func TestSeededShopsSell(t *testing.T) {
 		if w := get(media.URL(room.Shop(), none.Hash, 160)); w.Code != 404 {
 			t.Errorf("shop %d: a picture that it does not have answers %d", i, w.Code)
 		}
-		if found, err := search.Search.Do(t.Context(), room, op.Caller{}, search.SearchIn{Query: p.Title}); err != nil || len(found.Items) == 0 {
+		if found, err := search.NewFinder(search.Options{}).Page(t.Context(), room, op.Caller{}, search.PageIn{Query: p.Title, Limit: 10}); err != nil || len(found.Cards) == 0 {
 			t.Errorf("shop %d: a search for %q finds nothing, %v", i, p.Title, err)
 		}
 	}

@@ -172,14 +172,17 @@ var bodies = map[string]func(x *tenant) any{
 	"hook.create": func(x *tenant) any {
 		return map[string]any{"url": "https://fresh.invalid/haat", "topics": []string{"order.paid"}}
 	},
-	"hook.change":          func(x *tenant) any { return map[string]any{"topics": []string{"order.paid"}} },
+	"hook.change": func(x *tenant) any { return map[string]any{"topics": []string{"order.paid"}} },
+	"search.set-synonyms": func(x *tenant) any {
+		return map[string]any{"groups": []any{[]string{x.mark + " slides", "floaters"}}}
+	},
 	"order.note":           func(x *tenant) any { return map[string]any{"text": "Ring twice"} },
 	"test.by-id":           func(x *tenant) any { return map[string]any{} },
 	"test.forgetful-write": func(x *tenant) any { return map[string]any{} },
 }
 
 // harmless are the parameters outside the path that name nothing of a shop's.
-var harmless = strings.Fields("limit cursor sort stock available price_min price_max q status state days after Idempotency-Key Last-Event-ID")
+var harmless = strings.Fields("option limit cursor sort stock available price_min price_max q status state days after Idempotency-Key Last-Event-ID")
 
 // route is an operation as the document has it.
 type route struct {

@@ -58,6 +58,7 @@ func (a *App) sweepers(ctx context.Context) {
 	a.every(ctx, 5*time.Second, hooks.what, func(ctx context.Context) error { return hooks.round(ctx, time.Now()) })
 	old := newSweep("forget old deliveries to webhooks", a.fleet, a.log, hook.Old, a.hooks.Forget)
 	a.every(ctx, 10*time.Minute, old.what, func(ctx context.Context) error { return old.round(ctx, time.Now()) })
+	a.every(ctx, 5*time.Second, "write down what was searched for", func(ctx context.Context) error { return a.finder.Flush(ctx, a.fleet.ByID) })
 	a.sweeps = []*sweep{holds, carts, hooks, old}
 	a.meter.Counter("haat_sweep_failures_total", "Times that tidying up in one shop failed. It is tried again; the other shops go on.", func() (n float64) {
 		for _, s := range a.sweeps {
@@ -108,6 +109,7 @@ func (a *App) pageMetrics() {
 
 func (a *App) gauges() {
 	a.pageMetrics()
+	a.searchMetrics()
 	a.diskGauges()
 	a.replicaGauges()
 	a.meter.Counter("haat_statements_total", "Statements run on shops, those of events' handlers included; finding a shop costs none of these.", func() (n float64) {

@@ -41,7 +41,7 @@ type Host struct {
 
 // Options are what haat bench can be told.
 type Options struct {
-	Names      []string      `arg:"" optional:"" name:"benchmark" help:"Which: page-hit, page-miss, mix, create, order, hot-sku, spike, import, big-shop, journey. All, unless given; 'table' measures nothing, and writes --doc and the charts again."`
+	Names      []string      `arg:"" optional:"" name:"benchmark" help:"Which: page-hit, page-miss, mix, create, order, hot-sku, spike, import, big-shop, search, journey. All, unless given; 'table' measures nothing, and writes --doc and the charts again."`
 	Out        string        `default:"docs/benchmarks" help:"Folder that gets a JSON file and a chart of each." type:"path"`
 	For        time.Duration `default:"3s" help:"How long each measurement lasts."`
 	Rounds     int           `default:"3" help:"How often those that are compared take turns."`
@@ -51,7 +51,7 @@ type Options struct {
 	Crowd      int           `default:"20000" help:"Connections that spike opens at one shop."`
 	Rise       time.Duration `default:"15s" help:"Time in which spike opens them."`
 	Rows       int           `default:"100000" help:"Rows of the CSV file that is imported."`
-	Large      int           `default:"5000" help:"Products of big-shop's large shop."`
+	Large      int           `default:"5000" help:"Products of the large shop of big-shop and search."`
 	Full       bool          `help:"1,000,000 made-up shops, 10,000 that orders are spread over, spike in 60 s, 10 s a measurement, 5 rounds."`
 	Doc        string        `help:"Markdown file whose tables, between two marks, are written again from the JSON files." type:"path"`
 	CPUProfile string        `name:"cpuprofile" help:"Write a CPU profile of what runs in this process." type:"path"`
@@ -131,6 +131,7 @@ var all = []struct {
 	{"spike", "One shop's open connections rise; other shops are asked at a fixed rate before and meanwhile", (*bench).spike},
 	{"import", "A Shopify CSV file by the operator's command, to a server that looks on", (*bench).imports},
 	{"big-shop", "A collection's page, sorted and filtered, of a small and a large shop in turns, none of them kept", (*bench).bigShop},
+	{"search", "A search page, in process, of shops of several sizes: the first search, which builds the index, and further ones of every kind", (*bench).searches},
 	{"journey", "Shoppers over HTTP, closed loop, on the embedded engine; load and server share the processors", (*bench).journey},
 }
 

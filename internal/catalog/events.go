@@ -22,9 +22,10 @@ type ProductSaved struct {
 	Type        string     `json:"type,omitempty"`
 	Labels      []string   `json:"labels,omitempty"` // the product's tags
 	SKUs        []string   `json:"skus,omitempty"`
-	Options     []string   `json:"options,omitempty"`     // values
+	Choices     []Option   `json:"choices,omitempty"`     // the options, each with its first fifty values
 	Description string     `json:"description,omitempty"` // its words, without markup, the first 4 kB
 	Price       int64      `json:"price"`                 // the lowest, in minor units
+	PriceMax    int64      `json:"price_max"`             // the highest
 	Joined      bool       `json:"joined,omitempty"`      // it is for sale among its type now, and was not before
 }
 
@@ -98,10 +99,10 @@ func Saved(p *Product) ProductSaved {
 		if v.SKU != "" && len(e.SKUs) < 100 {
 			e.SKUs = append(e.SKUs, v.SKU)
 		}
-		e.Price = min(e.Price, v.Price)
+		e.Price, e.PriceMax = min(e.Price, v.Price), max(e.PriceMax, v.Price)
 	}
 	for _, o := range p.Options {
-		e.Options = append(e.Options, o.Values[:min(len(o.Values), 50)]...)
+		e.Choices = append(e.Choices, Option{Name: o.Name, Values: o.Values[:min(len(o.Values), 50)]})
 	}
 	text := p.DescriptionHTML
 	if len(text) > 8000 {

@@ -10,6 +10,8 @@ import (
 	qrcode "rsc.io/qr"
 
 	"github.com/a-h/templ"
+
+	"haat/internal/search"
 )
 
 const (
@@ -379,6 +381,8 @@ func gallery() map[string]templ.Component {
 			}}.Page(),
 		"settings-webhook-off": Webhook{Frame: f(SectionSettings, "Webhook"), ID: "1", Address: "https://old.example.com/", URL: "https://old.example.com/", Status: Status{"Turned off by us", "bad"}, Why: "It has taken nothing for 72 hours. The last time: It could not be reached.", Topics: topics}.Page(),
 		"settings-account":     Account{Frame: f(SectionSettings, "Sign-in"), Contact: "+91 98765 43210", Sessions: []Session{{ID: "1", Device: "Chrome on Android", Place: "Bengaluru", Seen: present, Current: true}, {ID: "2", Device: "Firefox on Windows", Place: "49.207.1.2", Seen: present.Add(-72 * time.Hour)}}}.Page(),
+		"search-none":          SearchReport{Frame: f(SectionSearch, "Search"), Days: 7}.Page(),
+		"search":               SearchReport{Frame: f(SectionSearch, "Search"), Days: 30, Asked: searched(), Synonyms: "floaters, slides\n" + endless, Problems: Problems{"synonyms": "“" + unbroken + "” stands alone."}}.Page(),
 		"more":                 f(SectionMore, "More").More(),
 		"landing":              Landing{Public: pub("Open your shop"), DemoURL: "http://demo.localhost:8080"}.Page(),
 		"landing-error":        Landing{Public: pub("Open your shop"), Contact: "12", Problems: Problems{"contact": "This is neither a phone number nor an e-mail address"}}.Page(),
@@ -395,4 +399,17 @@ func gallery() map[string]templ.Component {
 		"error-404":            Failure{Public: pub("Not found"), Status: 404, Heading: "There is nothing here", Text: "The address may be mistyped, or what it led to is gone.", ActionURL: "/", ActionLabel: "Go to the start"}.Page(),
 		"error-500":            Failure{Public: pub("Error"), Status: 500, Heading: "That went wrong on our side", Text: "Nothing was lost. Please try once more.", RequestID: "01JD8Y-7K2F", ActionURL: "/", ActionLabel: "Go to the start"}.Page(),
 	}
+}
+
+func searched() (a search.Asked) {
+	for d := range 30 {
+		day := search.AskedDay{Date: present.AddDate(0, 0, d-29).Format(time.DateOnly), Searches: int64(20 + d*7%31), Nothing: int64(d * 5 % 9)}
+		a.Days = append(a.Days, day)
+		a.Searches, a.Nothing = a.Searches+day.Searches, a.Nothing+day.Nothing
+	}
+	for i, q := range []string{"mug", "blue pottery", "kulhad set", "नीली सुराही", "dinner plates", "cup", "glass jar", unbroken} {
+		a.Queries = append(a.Queries, search.AskedQuery{Query: q, Times: int64(90 - 9*i), Nothing: int64(i / 5 * (90 - 9*i))})
+	}
+	a.Missed = append(a.Missed, a.Queries[5:]...)
+	return a
 }

@@ -22,6 +22,7 @@ import (
 	"haat/internal/notify"
 	"haat/internal/op"
 	"haat/internal/order"
+	"haat/internal/search"
 	"haat/internal/shop"
 	"haat/internal/web"
 	"haat/internal/web/design"
@@ -35,6 +36,7 @@ type Deps struct {
 	Accounts    *shop.Accounts
 	Office      *shop.Office
 	Desk        *customer.Desk
+	Finder      *search.Finder
 	Door        *api.Door
 	Cookies     *web.Cookies
 	Pictures    *media.Library
@@ -81,7 +83,7 @@ func newServer(d Deps) (*server, http.Handler) {
 	s := &server{Deps: d}
 	s.previews = guard.NewLimiter(120, time.Minute, "You type faster than we can look. Try again in a moment.")
 	s.pages = web.Pages{Log: d.Log, Error: s.failure}
-	s.shops = storefront.New(storefront.Deps{Fleet: d.Fleet, Door: d.Door, Cookies: d.Cookies, Log: d.Log, URL: d.URL, ShopURL: d.ShopURL})
+	s.shops = storefront.New(storefront.Deps{Fleet: d.Fleet, Finder: d.Finder, Door: d.Door, Cookies: d.Cookies, Log: d.Log, URL: d.URL, ShopURL: d.ShopURL})
 	mux := http.NewServeMux()
 	s.publicRoutes(mux)
 	s.shopRoutes(mux)
@@ -222,6 +224,8 @@ func (s *server) shopRoutes(mux *http.ServeMux) {
 	page("POST /collections/{collection}/remove", (*desk).removeCollection)
 	page("GET /customers", (*desk).customers)
 	page("GET /customers/{customer}", (*desk).customer)
+	page("GET /search", (*desk).searched)
+	page("POST /search", (*desk).saveSynonyms)
 	page("GET /share", (*desk).share)
 	page("GET /share/poster", (*desk).poster)
 	page("GET /import", (*desk).importStart)

@@ -41,6 +41,7 @@ var rail = []place{
 	{SectionProducts, "Products", "tag", "/products"},
 	{SectionCollections, "Collections", "folder", "/collections"},
 	{SectionCustomers, "Customers", "users", "/customers"},
+	{SectionSearch, "Search", "search", "/search"},
 	{SectionShare, "Share", "share", "/share"},
 	{SectionImport, "Import and export", "upload", "/import"},
 	{SectionSettings, "Settings", "settings", "/settings"},

@@ -35,6 +35,7 @@ const (
 	SectionProducts    = "products"
 	SectionCollections = "collections"
 	SectionCustomers   = "customers"
+	SectionSearch      = "search"
 	SectionShare       = "share"
 	SectionImport      = "import"
 	SectionSettings    = "settings"

@@ -24,6 +24,14 @@ var Assets = func() *design.Assets {
 	if err != nil {
 		panic(err)
 	}
+	below, err := files.ReadFile("assets/suggest.css")
+	if err != nil {
+		panic(err)
+	}
+	suggest, err := files.ReadFile("assets/suggest.js")
+	if err != nil {
+		panic(err)
+	}
 	rules, err := files.ReadFile("assets/prefetch.speculationrules")
 	if err != nil {
 		panic(err)
@@ -36,6 +44,8 @@ var Assets = func() *design.Assets {
 		Add("storefront.css", append(design.CSS(), sheet...)).
 		Add("buy.css", append(design.FormsCSS(), buy...)).
 		Add("storefront.js", script).
+		Add("suggest.js", suggest).
+		Add("suggest.css", below).
 		Add("prefetch.speculationrules", rules).
 		Add("icon.svg", icon)
 }()

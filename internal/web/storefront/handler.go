@@ -20,6 +20,7 @@ import (
 	"haat/internal/media"
 	"haat/internal/money"
 	"haat/internal/op"
+	"haat/internal/search"
 	"haat/internal/shop"
 	"haat/internal/web"
 	"haat/internal/web/design"
@@ -29,6 +30,7 @@ import (
 type Deps struct {
 	Fleet   *fleet.Fleet
 	Edge    *edge.Pages // nil keeps nothing
+	Finder  *search.Finder
 	Door    *api.Door
 	Cookies *web.Cookies
 	Log     *slog.Logger

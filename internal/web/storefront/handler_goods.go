@@ -13,7 +13,6 @@ import (
 	"haat/internal/fault"
 	"haat/internal/media"
 	"haat/internal/money"
-	"haat/internal/search"
 	"haat/internal/shop"
 	"haat/internal/stock"
 	"haat/internal/web/design"
@@ -187,38 +186,8 @@ func (v *visit) collection() error {
 		lo, hi := cash(s, p.Min), cash(s, p.Max)
 		page.Low, page.High = &lo, &hi
 	}
-	for _, facet := range p.Facets {
-		filter := Filter{Name: facet.Name}
-		for _, value := range facet.Values {
-			checked := slices.ContainsFunc(f.Options, func(c catalog.Choice) bool {
-				return strings.EqualFold(c.Name, facet.Name) && strings.EqualFold(c.Value, value.Value)
-			})
-			if checked {
-				next := clone(q)
-				next[PrefixOption+facet.Name] = slices.DeleteFunc(next[PrefixOption+facet.Name], func(x string) bool { return strings.EqualFold(x, value.Value) })
-				next.Del(FieldPage)
-				page.Active = append(page.Active, Link{facet.Name + ": " + value.Value, query(path, next)})
-			}
-			filter.Values = append(filter.Values, FilterValue{Value: value.Value, Count: int(value.Count), Checked: checked})
-		}
-		page.Options = append(page.Options, filter)
-	}
-	without := func(label string, fields ...string) {
-		next := clone(q)
-		for _, f := range append(fields, FieldPage) {
-			next.Del(f)
-		}
-		page.Active = append(page.Active, Link{label, query(path, next)})
-	}
-	if f.Available {
-		without("In stock", FieldAvailable)
-	}
-	if f.Min > 0 {
-		without("From "+cash(s, f.Min).Format(s.Locale, true), FieldMin)
-	}
-	if f.Max > 0 {
-		without("To "+cash(s, f.Max).Format(s.Locale, true), FieldMax)
-	}
+	page.narrow(path, q, f.Options, p.Facets)
+	page.narrowed(s, path, q, f.Available, f.Min, f.Max)
 	return v.show(http.StatusOK, page.Draw(), true)
 }
 
@@ -377,33 +346,6 @@ func options(p catalog.ProductPage, at int) []Option {
 		out = append(out, view)
 	}
 	return out
-}
-
-func (v *visit) search() error {
-	words := strings.TrimSpace(v.r.URL.Query().Get(FieldQuery))
-	n, _ := strconv.Atoi(v.r.URL.Query().Get(FieldPage))
-	n = max(1, min(n, 1000))
-	shown, err := search.ForPage.Do(v.ctx(), v.room, v.by, search.PageIn{Query: cut(words, 200), Offset: (n - 1) * perPage, Limit: perPage})
-	if err != nil {
-		return err
-	}
-	s := shown.Shop
-	page := Search{}
-	page.Page = Page{Shop: v.frame(s, shown.Menu), Title: "Search", Canonical: PathSearch, NoIndex: true, Query: words, Current: PathSearch}
-	if words != "" {
-		page.Title = words + " – search"
-	}
-	last := max(1, int(shown.Total+perPage-1)/perPage)
-	page.Listing = Listing{
-		Action: PathSearch, Cards: v.cards(s, shown.Cards), Total: int(shown.Total), Symbol: symbol(s), Clear: PathSearch, Keep: []Pair{{FieldQuery, words}},
-		Pages: design.Pages{Page: min(n, last), Last: last, Label: "Pages", Prev: "Previous", Next: "Next", Href: func(n int) string {
-			return query(PathSearch, url.Values{FieldQuery: {words}, FieldPage: {strconv.Itoa(n)}})
-		}},
-	}
-	for _, t := range shown.Menu {
-		page.Suggestions = append(page.Suggestions, Link{t.Title, CollectionPath(t.Handle)})
-	}
-	return v.show(http.StatusOK, page.Draw(), false)
 }
 
 func (v *visit) robots() error {

@@ -56,7 +56,7 @@ func newStreet(t *testing.T, f *fleet.Fleet) *street {
 	cookies := web.NewCookies([]byte("key"), false)
 	open := func(pages *edge.Pages) http.Handler {
 		return storefront.New(storefront.Deps{
-			Fleet: f, Edge: pages, Door: api.NewDoor(f, nil, cookies, api.Limits{PerIP: 1000, PerPerson: 1000}), Cookies: cookies, Log: slog.New(slog.DiscardHandler),
+			Fleet: f, Finder: search.NewFinder(search.Options{}), Edge: pages, Door: api.NewDoor(f, nil, cookies, api.Limits{PerIP: 1000, PerPerson: 1000}), Cookies: cookies, Log: slog.New(slog.DiscardHandler),
 			URL: "http://haat.test", ShopURL: func(slug string) string { return "http://" + slug + ".haat.test" },
 		})
 	}

@@ -128,6 +128,7 @@ type Listing struct {
 	Sort      string
 	Sorts     []design.Choice
 	Available bool   // only what can be bought now
+	Stocked   string // how many can be; empty where that is not counted
 	Min, Max  string // as typed
 	Low, High *money.Money
 	Symbol    string // of the currency, before the amounts: "₹"
@@ -167,6 +168,9 @@ type Collection struct {
 // are shown when nothing is found or asked.
 type Search struct {
 	Page
+	Meant       string // the words as they were understood, where misspelt
+	Partial     bool   // the products have most of the words, not all
+	Tries       []Link // fewer words, which find something
 	Suggestions []Link
 	Popular     []Card
 	Listing

@@ -4,7 +4,8 @@
 //   browser does not do so by the Speculation-Rules that pages come with;
 //   options of a product changed without leaving the page;
 //   quantities by buttons, sorting and cart sent at once, forms sent once;
-//   pictures in full size, and a small one changed for the large.
+//   pictures in full size, and a small one changed for the large;
+//   products suggested while one types in a search box.
 
 const root = document.documentElement;
 root.classList.add("js");
@@ -191,3 +192,12 @@ document.addEventListener("keydown", (event) => {
 
 // A refused form is read from its summary.
 document.getElementById("errors")?.focus();
+
+// Suggestions: the module comes when somebody goes to a search box.
+document.addEventListener("focusin", (event) => {
+  const form = event.target.closest?.("form[data-suggest]");
+  if (!form || event.target.type !== "search" || form.dataset.suggest) return;
+  form.dataset.suggest = "on";
+  import(new URL(document.documentElement.dataset.suggest, location.href)).then((m) => m.default(event.target, form), () => {});
+});
+document.querySelector("form[data-suggest] input:focus")?.dispatchEvent(new FocusEvent("focusin", { bubbles: true }));
