@@ -31,6 +31,9 @@ const (
 	certExpired      = "certificate-expired"
 	certExpiring     = "certificate-expiring"
 	certFailing      = "certificate-failing"
+	processLost      = "process-lost"
+	versionSkew      = "version-skew"
+	picturesApart    = "pictures-not-shared"
 )
 
 // incidentKinds is what the platform can name, and what is to be done then.
@@ -66,6 +69,15 @@ var incidentKinds = []meter.Kind{
 	{Name: certFailing, Severity: meter.Warning,
 		Means: "The certificate's files as they are now cannot be taken: the pair that was read before is still shown.",
 		Next:  "Mend what it says; the files are read again by themselves."},
+	{Name: picturesApart, Severity: meter.Critical,
+		Means: "Several processes serve, and they keep pictures in different places: what is uploaded at one is not seen at another.",
+		Next:  "Copy the pictures to a bucket with haat media copy, and start every process with that --media."},
+	{Name: processLost, Severity: meter.Warning,
+		Means: "A process is silent and did not say that it ends; others do what it did alone.",
+		Next:  "Look at its machine and start haat there again; one that stays away is forgotten after a day."},
+	{Name: versionSkew, Severity: meter.Warning,
+		Means: "Processes of different versions serve the same shops.",
+		Next:  "Finish the upgrade: start the older ones again with the newer program."},
 	{Name: diskNearlyFull, Severity: meter.Warning,
 		Means: "Little room is left on the disk of the data folder.",
 		Next:  "Make room before writes are refused."},
@@ -141,6 +153,7 @@ func (a *App) watch(ctx context.Context) {
 		newWatcher("imports", a.watchImports),
 		newWatcher("connections", a.watchConnections()),
 		newWatcher("certificate", a.watchCertificate),
+		newWatcher("processes", a.watchProcesses),
 	}
 	for _, name := range a.fleet.ShardNames() {
 		a.watchers = append(a.watchers, newWatcher("shard "+name, a.watchShard(name)))
