@@ -201,10 +201,17 @@ func (f *Fleet) Wake(shop id.Shop, shard string) {
 	}
 }
 
+// Replicated reports whether shops of a shard may be read from replicas: then
+// whoever reads must know of every commit, or may read what was before it.
+func (f *Fleet) Replicated(shard string) bool { return f.shards.Load().standbys[shard] != nil }
+
 // Heard tells of what another process has committed, as if it had been done
 // here: c has the shop, the tags, and a mark at which it was seen. Then it
 // wakes whoever follows the outbox.
 func (f *Fleet) Heard(c Commit) {
+	if f.Replicated(c.Shard) {
+		f.known.note(c.Mark)
+	}
 	for _, fn := range f.told {
 		fn(c)
 	}
