@@ -343,7 +343,7 @@ func (h *hearing) hear(ctx context.Context, shop id.Shop, seen int64) error {
 	from, known := h.heard[shop]
 	own := h.own[shop]
 	h.mu.Unlock()
-	if !h.o.Keeps(shop) {
+	if !h.o.Keeps(shop) && !h.fleet.Replicated(h.shard) {
 		// What begins to be kept now is read after what was seen, but perhaps
 		// before what comes now: so nothing more is read here.
 		if own.to < seen || seen == 0 {
