@@ -48,6 +48,7 @@ func (b *Bus) deliver(ctx context.Context, u *unit) error {
 		return err
 	}
 	if !b.current(u, room) {
+		u.places = nil // nothing is to be tried again
 		return nil
 	}
 	if err := b.load(ctx, room, u); err != nil {
@@ -72,7 +73,8 @@ func (b *Bus) deliver(ctx context.Context, u *unit) error {
 			return ctx.Err()
 		}
 	}
-	return nil // its turn is over
+	u.places = nil // its turn is over
+	return nil
 }
 
 // earliest gives the position of whoever is furthest behind, of those that
