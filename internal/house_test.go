@@ -84,6 +84,7 @@ var across = map[string]string{
 	"fleet.clocksOf":       "orphans of unfinished sign-ups are shops that the directory does not know",
 	"fleet.epochsOf":       "whether a copy of a shard has the shops that a copy of the directory says",
 	"db.news":              "shops whose events an earlier run left unhandled",
+	"db.recent":            "shops with news, which other processes that keep pages of them must hear of",
 	"db.probe":             "whether the shard answers at all",
 	"stock.Expired":        "holds that have run out",
 	"stock.Balances":       "whether every shop's stock adds up, many shops with a statement",

@@ -16,6 +16,7 @@ import (
 
 	"haat/internal/backup"
 	"haat/internal/fault"
+	"haat/internal/fleet"
 	"haat/internal/meter"
 	"haat/internal/op"
 )
@@ -42,6 +43,8 @@ type Operator interface {
 	Health(ctx context.Context) ([]Finding, error)
 	// Incidents gives the register of what is wrong and of what lately was.
 	Incidents(ctx context.Context) (Incidents, error)
+	// Processes lists those that serve the fleet, the oldest first.
+	Processes(ctx context.Context) ([]fleet.Process, error)
 	Checker
 	Searcher
 }
@@ -213,6 +216,9 @@ func OperatorHandler(o Operator, check func(token string) bool, log *slog.Logger
 	handle("GET /ops/v1/incidents", func(w http.ResponseWriter, r *http.Request) (any, error) {
 		return o.Incidents(r.Context())
 	})
+	handle("GET /ops/v1/processes", func(w http.ResponseWriter, r *http.Request) (any, error) {
+		return o.Processes(r.Context())
+	})
 	return mux
 }
 
@@ -331,4 +337,9 @@ func (c *OperatorClient) Health(ctx context.Context) (out []Finding, err error) 
 // Incidents implements Operator.
 func (c *OperatorClient) Incidents(ctx context.Context) (out Incidents, err error) {
 	return out, c.get(ctx, "GET", "/ops/v1/incidents", &out)
+}
+
+// Processes implements Operator.
+func (c *OperatorClient) Processes(ctx context.Context) (out []fleet.Process, err error) {
+	return out, c.get(ctx, "GET", "/ops/v1/processes", &out)
 }

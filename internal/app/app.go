@@ -50,9 +50,11 @@ type App struct {
 
 	lock     *os.File
 	control  *db.Control
+	member   *fleet.Member
 	fleet    *fleet.Fleet
 	books    *books
 	bus      *event.Bus
+	feed     *event.Feed
 	store    media.Store // where pictures are
 	disk     *media.Disk // the data folder's own media/
 	pictures *media.Library
@@ -86,6 +88,7 @@ type App struct {
 	crowd      atomic.Pointer[crowd]            // the public address's connections, once served
 	cert       atomic.Pointer[edge.Certificate] // that is shown over TLS, once served
 
+	draining atomic.Bool   // soon no more requests will be taken
 	stopping chan struct{} // closed when live streams must end
 	workers  sync.WaitGroup
 	ctx      context.Context // of the workers
@@ -138,7 +141,23 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (a *App, err error)
 	if a.ops, a.opsMade, err = opsToken(cfg.Data); err != nil {
 		return a, err
 	}
+	name, err := processID(cfg.Data)
+	if err != nil {
+		return a, err
+	}
 	if a.control, err = db.OpenControl(ctx, cmp.Or(cfg.Control, filepath.Join(cfg.Data, "control.db")), share.sqlite(), ControlSchemas()); err != nil {
+		return a, err
+	}
+	if key, err = agreedKey(ctx, a.control, key, log); err != nil {
+		return a, err
+	}
+	if a.opsMade, err = a.ops.agree(ctx, a.control, cfg.Data, name, a.opsMade); err != nil {
+		return a, err
+	}
+	if err = a.join(ctx, name); err != nil {
+		return a, err
+	}
+	if err = a.atHome(ctx, name); err != nil {
 		return a, err
 	}
 	a.fleet, err = fleet.OpenFleet(ctx, fleet.Config{
@@ -163,12 +182,19 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (a *App, err error)
 	a.fleet.OnCommit(a.books.wrote)
 	a.fleet.OnLoss(a.lost)
 	a.bus = event.NewBus(a.fleet, log)
+	a.bus.Leased()
+	a.feed = a.hear()
 	a.bus.Seats(cfg.MaxStreams, share.Streams)
 	if err := a.openRooms(key); err != nil {
 		return a, err
 	}
 	a.gauges()
 	a.bus.Start(ctx)
+	a.workers.Go(func() { a.member.Keep(ctx) })
+	a.workers.Go(func() { a.feed.Run(ctx) })
+	if cfg.does(roleRelay) {
+		a.workers.Go(func() { a.relay(ctx) })
+	}
 	a.sweepers(ctx)
 	a.watch(ctx)
 	return a, nil
@@ -187,6 +213,9 @@ func (a *App) Close() error {
 			a.flushSearches()
 		}
 		errs = append(errs, a.fleet.Close())
+	}
+	if a.member != nil {
+		a.leave()
 	}
 	if a.control != nil {
 		errs = append(errs, a.control.Close())
@@ -217,13 +246,24 @@ func (a *App) Close() error {
 	return errors.Join(errs...)
 }
 
-// Serve answers requests until ctx ends, then lets those under way finish.
+// leave takes this process out of the list. If that fails, others find it lost.
+func (a *App) leave() {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	if err := a.member.Leave(ctx); err != nil {
+		a.log.Warn("this process could not be taken out of the list; others will think that it was lost", "err", err)
+	}
+}
+
+// Serve answers requests until ctx ends. Then it says for a while that it is not
+// ready, so that load balancers send no more, and lets those under way finish.
 // It calls ready once all addresses are open.
 func (a *App) Serve(ctx context.Context, ready func()) error {
 	public, ops, err := a.handlers()
 	if err != nil {
 		return err
 	}
+	public = a.closing(public)
 	cert, err := a.cfg.certificate()
 	if err != nil {
 		return err
@@ -234,6 +274,7 @@ func (a *App) Serve(ctx context.Context, ready func()) error {
 	}
 	var servers []*http.Server
 	failed := make(chan error, 3)
+	var front *edge.Front
 	for _, s := range []struct {
 		addr string
 		most int
@@ -251,7 +292,8 @@ func (a *App) Serve(ctx context.Context, ready func()) error {
 		if s.addr == a.cfg.Listen {
 			a.crowd.Store(l)
 			if a.cfg.Front && (cert == nil || !a.cfg.TLS.Redirect) {
-				on = edge.NewFront(l, a.pages, edge.FrontOptions{State: l.state, Routes: a.cfg.Divide().Routes, Observe: a.meter.Surface("front")})
+				front = edge.NewFront(l, a.pages, edge.FrontOptions{State: l.state, Routes: a.cfg.Divide().Routes, Observe: a.meter.Surface("front")})
+				on = front
 			}
 		}
 		go func() { failed <- srv.Serve(on) }()
@@ -271,6 +313,7 @@ func (a *App) Serve(ctx context.Context, ready func()) error {
 	select {
 	case err = <-failed:
 	case <-ctx.Done():
+		a.drain(front, failed)
 	}
 	close(a.stopping)
 	wait, cancel := context.WithTimeout(context.Background(), 20*time.Second)
@@ -284,17 +327,4 @@ func (a *App) Serve(ctx context.Context, ready func()) error {
 		err = nil
 	}
 	return err
-}
-
-// Ready reports whether requests can be served.
-func (a *App) Ready(ctx context.Context) error {
-	select {
-	case <-a.stopping:
-		return errors.New("shutting down")
-	default:
-	}
-	if err := a.fleet.Check(ctx); err != nil {
-		return fmt.Errorf("the control database: %w", err)
-	}
-	return nil
 }

@@ -43,6 +43,7 @@ type books struct {
 	written map[id.Shop]bool // since they were looked at, as far as is remembered
 	shops   int64            // looked at since the start
 	rounds  int64            // that were gone through in whole
+	here    bool             // this process is the one that looks
 	since   time.Time        // no shop was looked at longer ago: when the last whole round began, else the start
 	failed  error            // why the last look failed, if it did
 }
@@ -68,7 +69,7 @@ const (
 )
 
 func newBooks(f *fleet.Fleet, log *slog.Logger) *books {
-	return &books{fleet: f, log: log, paged: pageOfShops, most: mostEntries, wrong: map[id.Shop]wrongShop{}, written: map[id.Shop]bool{}, since: time.Now()}
+	return &books{fleet: f, log: log, paged: pageOfShops, most: mostEntries, wrong: map[id.Shop]wrongShop{}, written: map[id.Shop]bool{}, here: true, since: time.Now()}
 }
 
 // wrote notes that a shop was written, by a change that told of something;
@@ -112,8 +113,11 @@ type look struct {
 	all   api.Checked
 }
 
-// keep goes round and round, after a wait, until ctx ends.
+// keep goes round and round, after a wait, until ctx ends. One process at a
+// time does.
 func (b *books) keep(ctx context.Context, wait time.Duration) {
+	b.begin()
+	defer b.end()
 	for {
 		t := time.NewTimer(wait)
 		select {
@@ -129,6 +133,20 @@ func (b *books) keep(ctx context.Context, wait time.Duration) {
 		}
 		wait = max(0, roundAtLeast-time.Since(began))
 	}
+}
+
+func (b *books) begin() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.here, b.since, b.rounds, b.failed = true, time.Now(), 0, nil
+}
+
+// end leaves what was found to the process that looks from now on.
+func (b *books) end() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.here = false
+	clear(b.wrong)
 }
 
 // round looks at every shop once, and at those that are written meanwhile. A
@@ -411,6 +429,9 @@ func (b *books) of(shop id.Shop) []api.Discrepancy {
 func (b *books) finding() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if !b.here {
+		return "another process looks whether it adds up; haat check looks at all now"
+	}
 	if b.rounds == 0 {
 		return fmt.Sprintf("%d shops looked at since the start, which is not all of them yet; haat check looks at all now", b.shops)
 	}
@@ -425,6 +446,11 @@ func (b *books) watch(r *meter.Incidents) func(context.Context) error {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		var wrong, unseen []meter.Sighting
+		if !b.here { // what was open here is the other's to say
+			r.See(stockWrong, nil)
+			r.See(stockUnseen, nil)
+			return nil
+		}
 		for _, w := range b.wrong {
 			s := meter.Sighting{Subject: w.slug, Shop: w.slug, Detail: fmt.Sprintf("%d SKUs do not add up: %s", w.items, which(w.few))}
 			if w.items == 1 {

@@ -43,6 +43,11 @@ type Config struct {
 	MediaCache Size   `default:"4GiB" env:"HAAT_MEDIA_CACHE" help:"Disk for pictures of a bucket that were looked at last."`
 	S3         S3     `embed:"" prefix:"s3-"`
 
+	Roles     string        `default:"web,api,worker,relay" env:"HAAT_ROLES" help:"What this process does: web (pages), api, worker (background work), relay (delivers events)."`
+	Advertise string        `env:"HAAT_ADVERTISE" help:"host:port under which other processes reach this one."`
+	DrainWait time.Duration `default:"0s" env:"HAAT_DRAIN_WAIT" help:"How long to go on serving after SIGTERM, /readyz being 503: until every load balancer has seen it."`
+	Lease     time.Duration `default:"8s" env:"HAAT_LEASE" help:"How long a process may be silent before others take over what it does alone."`
+
 	Front     bool          `default:"true" negatable:"" env:"HAAT_FRONT" help:"Answer requests for kept pages before net/http has seen them."`
 	SharedFor time.Duration `default:"0s" env:"HAAT_SHARED_FOR" help:"How long a CDN in front may keep a page without asking; long only if it is purged by Surrogate-Key."`
 
@@ -130,6 +135,9 @@ func (c *Config) Finish() error {
 	}
 	if net.ParseIP(u.Hostname()) != nil {
 		return fmt.Errorf("--url %q: shops live below the host's name, so it must be a name, not an IP address", c.URL)
+	}
+	if err := c.finishProcess(); err != nil {
+		return err
 	}
 	if c.SharedFor < 0 {
 		return fmt.Errorf("--shared-for %v: zero or more", c.SharedFor)

@@ -36,6 +36,9 @@ const (
 	replicaLate        = "replica-late"
 	replicaUnreachable = "replica-unreachable"
 	replicaRefused     = "replica-refused"
+	processLost        = "process-lost"
+	versionSkew        = "version-skew"
+	picturesApart      = "pictures-not-shared"
 )
 
 // incidentKinds is what the platform can name, and what is to be done then.
@@ -74,6 +77,15 @@ var incidentKinds = []meter.Kind{
 	{Name: dataLost, Severity: meter.Critical, Grace: 10 * time.Minute,
 		Means: "A write that was acknowledged is gone: the database failed over to a standby that had not seen it.",
 		Next:  "Look in the old primary for what is missing before it is made a standby, and tell the shop; it closes an hour after the last sign."},
+	{Name: picturesApart, Severity: meter.Critical,
+		Means: "Several processes serve, and they keep pictures in different places: what is uploaded at one is not seen at another.",
+		Next:  "Copy the pictures to a bucket with haat media copy, and start every process with that --media."},
+	{Name: processLost, Severity: meter.Warning,
+		Means: "A process is silent and did not say that it ends; others do what it did alone.",
+		Next:  "Look at its machine and start haat there again; one that stays away is forgotten after a day."},
+	{Name: versionSkew, Severity: meter.Warning,
+		Means: "Processes of different versions serve the same shops.",
+		Next:  "Finish the upgrade: start the older ones again with the newer program."},
 	{Name: diskNearlyFull, Severity: meter.Warning,
 		Means: "Little room is left on the disk of the data folder.",
 		Next:  "Make room before writes are refused."},
@@ -159,6 +171,7 @@ func (a *App) watch(ctx context.Context) {
 		newWatcher("connections", a.watchConnections()),
 		newWatcher("certificate", a.watchCertificate),
 		newWatcher("replicas", a.watchReplicas),
+		newWatcher("processes", a.watchProcesses),
 	}
 	for _, name := range a.fleet.ShardNames() {
 		a.watchers = append(a.watchers, newWatcher("shard "+name, a.watchShard(name)))

@@ -13,6 +13,7 @@ import (
 	"haat/internal/fleet"
 	"haat/internal/id"
 	"haat/internal/insight"
+	"haat/internal/meter"
 	"haat/internal/op"
 	"haat/internal/order"
 )
@@ -195,6 +196,13 @@ func (a *App) Health(ctx context.Context) ([]api.Finding, error) {
 	}
 	if place, took, err := a.mediaAnswers(ctx); err == nil {
 		well("pictures", fmt.Sprintf("%s answers in %v", place, took.Round(time.Microsecond)), mediaDown)
+	}
+	if who, err := a.fleetFinding(ctx); err == nil {
+		well("processes", who, processLost, versionSkew)
+	}
+	if deaf := a.feed.Deaf(); deaf > 0 {
+		out = append(out, api.Finding{Name: "commits of others", Severity: meter.Warning, Detail: fmt.Sprintf("They cannot be heard for %v.", deaf.Round(time.Second)),
+			Means: "Kept pages are made anew each time, until it can be heard again what other processes commit.", Next: "Look whether the shards answer; it goes on by itself."})
 	}
 	well("stock", a.books.finding(), stockWrong, stockUnseen)
 	well("parked events", "none", poisonEvent)

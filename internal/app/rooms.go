@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/mail"
 	"os"
@@ -84,7 +85,7 @@ func Operations(accounts *shop.Accounts, office *shop.Office, desk *customer.Des
 
 func (a *App) openImporter() (err error) {
 	a.importer, err = catalog.NewImporter(catalog.ImporterConfig{
-		Rooms: a.fleet.ByID, Across: a.fleet.Across, Dir: a.cfg.Data + "/imports",
+		Rooms: a.fleet.ByID, Across: a.fleet.Across, Dir: a.cfg.Data + "/imports", Place: a.member.Self().ID,
 		Fetch: func(ctx context.Context, shop id.Shop, url string) (media.Image, error) {
 			b, err := a.fetcher.Fetch(ctx, url)
 			if err != nil {
@@ -167,17 +168,24 @@ func (a *App) handlers() (public, ops http.Handler, err error) {
 		Dev: a.cfg.Dev, Region: a.cfg.Region, DevMessages: a.recent, OpenAPI: func() ([]byte, error) { return doc, nil },
 	})
 	desk := console.New(console.Deps{
-		Operator: a, Bus: a.bus, Fleet: a.fleet, Cookies: a.cookies, Check: a.ops.Check, Log: a.log, Started: a.started, Version: Version, Door: a.door,
+		Operator: a, Bus: a.bus, Fleet: a.fleet, Cookies: a.cookies, Check: a.ops.Check, Log: a.log, Started: a.started, Version: Version, Self: a.member.Self().ID, Door: a.door,
 	})
 	common := func(pages http.Handler) http.Handler {
 		mux := http.NewServeMux()
+		if !a.cfg.does(roleWeb) {
+			pages = elsewhere("pages", a.log)
+		}
 		mux.Handle("/", pages)
+		mux.Handle("GET "+media.Prefix, pictures(a.pictures))
+		if !a.cfg.does(roleAPI) {
+			mux.Handle("/api/", elsewhere("API", a.log))
+			return mux
+		}
 		mux.Handle("/api/", a.registry)
 		mux.HandleFunc("GET /api/v1/openapi.json", func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
 			_, _ = w.Write(doc)
 		})
-		mux.Handle("GET "+media.Prefix, pictures(a.pictures))
 		return mux
 	}
 	refuse := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -205,6 +213,14 @@ func (a *App) handlers() (public, ops http.Handler, err error) {
 		return 0
 	}, refuse)))
 	return public, ops, nil
+}
+
+// elsewhere answers for what this process does not do.
+func elsewhere(what string, log *slog.Logger) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		f := fault.Busy(5*time.Second, "This process serves no %s; others do.", what).With("role")
+		op.ProblemOf(f, log, "role").Write(w)
+	})
 }
 
 func (a *App) recent() []notify.Sent {

@@ -1,6 +1,8 @@
 package app
 
 import (
+	"bytes"
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -8,12 +10,69 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
+	"haat/internal/db"
+	"haat/internal/fleet"
 	"haat/internal/id"
 )
+
+// processID gives the name by which other processes know this data folder,
+// made at the first start.
+func processID(dir string) (string, error) {
+	path := filepath.Join(dir, "process")
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		name := id.Token(10)
+		return name, writeNew(path, []byte(name+"\n"))
+	}
+	if name := strings.TrimSpace(string(b)); err != nil || name != "" {
+		return name, err
+	}
+	return "", fmt.Errorf("%s is empty; remove it to be given a new name", path)
+}
+
+// agreedKey gives the key that all processes sign with: that of whoever
+// started first.
+func agreedKey(ctx context.Context, control *db.Control, mine []byte, log *slog.Logger) ([]byte, error) {
+	key, err := fleet.AgreeOn(ctx, control, "key", mine)
+	if err == nil && !bytes.Equal(key, mine) {
+		log.Debug("cookies are signed with the key of the other processes, not with that of secret.key")
+	}
+	return key, err
+}
+
+// agree makes the operator's token that of all processes. One that was
+// just made is kept only if nobody else serves; one of a folder that others
+// have left behind gives way to theirs.
+func (o *OpsToken) agree(ctx context.Context, control *db.Control, dir string, self string, made string) (string, error) {
+	hash, err := fleet.AgreeOn(ctx, control, "ops-token", o.hash[:])
+	if err != nil || bytes.Equal(hash, o.hash[:]) {
+		return made, err
+	}
+	if made != "" {
+		all, err := fleet.Processes(ctx, control, 0)
+		if err != nil {
+			return "", err
+		}
+		if !slices.ContainsFunc(all, func(p fleet.Process) bool { return p.ID != self && !p.Lost }) {
+			return made, fleet.Replace(ctx, control, "ops-token", o.hash[:])
+		}
+	}
+	if len(hash) != len(o.hash) {
+		return "", fmt.Errorf("the control database holds no hash of an operator's token")
+	}
+	copy(o.hash[:], hash)
+	path := filepath.Join(dir, "ops-token.sha256")
+	if err := os.Remove(path); err != nil {
+		return "", err
+	}
+	return "", writeNew(path, []byte(hex.EncodeToString(hash)+"\n"))
+}
 
 // secretKey gives the key that cookies and codes are signed with, made at the
 // first start.

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -12,8 +13,8 @@ import (
 )
 
 // every runs fn again and again, with a pause between, until ctx ends.
-func (a *App) every(ctx context.Context, pause time.Duration, what string, fn func(context.Context) error) {
-	a.workers.Go(func() {
+func (a *App) every(all *sync.WaitGroup, ctx context.Context, pause time.Duration, what string, fn func(context.Context) error) {
+	all.Go(func() {
 		t := time.NewTicker(pause)
 		defer t.Stop()
 		for {
@@ -48,17 +49,13 @@ func (a *App) ran(what string, err error) {
 	a.jobs.Store(what, meter.Sighting{Subject: what, Since: since, Detail: "It failed when it ran last: " + sentence(err)})
 }
 
-// sweepers starts what tidies up behind people.
+// sweepers starts what is done in the background: what each process does for
+// itself and, of those that do background work, what one at a time does.
 func (a *App) sweepers(ctx context.Context) {
 	holds := newSweep("give back expired holds", a.fleet, a.log, stock.Expired, stock.Sweep)
-	a.every(ctx, 5*time.Second, holds.what, func(ctx context.Context) error { return holds.round(ctx, time.Now()) })
 	carts := newSweep("forget old carts", a.fleet, a.log, order.OldCarts, order.SweepCarts)
-	a.every(ctx, 10*time.Minute, carts.what, func(ctx context.Context) error { return carts.round(ctx, time.Now()) })
 	hooks := newSweep("call webhooks again", a.fleet, a.log, hook.Due, a.hooks.Sweep)
-	a.every(ctx, 5*time.Second, hooks.what, func(ctx context.Context) error { return hooks.round(ctx, time.Now()) })
 	old := newSweep("forget old deliveries to webhooks", a.fleet, a.log, hook.Old, a.hooks.Forget)
-	a.every(ctx, 10*time.Minute, old.what, func(ctx context.Context) error { return old.round(ctx, time.Now()) })
-	a.every(ctx, 5*time.Second, "write down what was searched for", func(ctx context.Context) error { return a.finder.Flush(ctx, a.fleet.ByID) })
 	a.sweeps = []*sweep{holds, carts, hooks, old}
 	a.meter.Counter("haat_sweep_failures_total", "Times that tidying up in one shop failed. It is tried again; the other shops go on.", func() (n float64) {
 		for _, s := range a.sweeps {
@@ -66,11 +63,28 @@ func (a *App) sweepers(ctx context.Context) {
 		}
 		return n
 	})
-	a.every(ctx, 2*time.Second, "look at the list of shards", a.fleet.Reload)
-	a.every(ctx, time.Minute, "erase unfinished sign-ups", func(ctx context.Context) error { return a.sweepOrphans(ctx, time.Hour) })
-	a.every(ctx, 10*time.Minute, "forget old codes and sessions", a.accounts.Sweep)
+	a.books.end() // until this process is the one that looks
+	a.every(&a.workers, ctx, 2*time.Second, "look at the list of shards", a.fleet.Reload)
+	a.every(&a.workers, ctx, 5*time.Second, "write down what was searched for", func(ctx context.Context) error { return a.finder.Flush(ctx, a.fleet.ByID) })
+	if !a.cfg.does(roleWorker) {
+		return
+	}
 	a.workers.Go(func() { a.importer.Work(ctx) })
-	a.workers.Go(func() { a.books.keep(ctx, 5*time.Second) }) // a start has other things to do first
+	a.alone(ctx, "tidying", func(ctx context.Context) {
+		var all sync.WaitGroup
+		round := func(pause time.Duration, s *sweep) {
+			a.every(&all, ctx, pause, s.what, func(ctx context.Context) error { return s.round(ctx, time.Now()) })
+		}
+		round(5*time.Second, holds)
+		round(10*time.Minute, carts)
+		round(5*time.Second, hooks)
+		round(10*time.Minute, old)
+		a.every(&all, ctx, time.Minute, "erase unfinished sign-ups", func(ctx context.Context) error { return a.sweepOrphans(ctx, time.Hour) })
+		a.every(&all, ctx, 10*time.Minute, "forget old codes and sessions", a.accounts.Sweep)
+		all.Wait()
+	})
+	a.alone(ctx, "pictures of imports", a.importer.WorkImages)
+	a.alone(ctx, "stock", func(ctx context.Context) { a.books.keep(ctx, 5*time.Second) }) // a start has other things to do first
 }
 
 // sweepOrphans erases what unfinished sign-ups left, and says what stays.

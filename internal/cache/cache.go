@@ -83,6 +83,9 @@ type Cache[V any] struct {
 	}
 	stats Stats
 	now   func() time.Time
+
+	unsure  atomic.Bool
+	trusted atomic.Int64 // what was read before does not hold; in microseconds
 }
 
 // Stats counts since the start.
@@ -140,6 +143,17 @@ func (c *Cache[V]) Forget(s id.Shop) {
 	sf.version.Add(1)
 }
 
+// Keeps reports whether anything is kept of a shop, or being read.
+func (c *Cache[V]) Keeps(s id.Shop) bool { return c.floors.find(s) != nil }
+
+// Missed says that changes may have been made that the cache was not told of:
+// nothing holds that was read up to now.
+func (c *Cache[V]) Missed() { c.trusted.Store(c.now().UnixMicro()) }
+
+// Unsure says whether changes may be made that the cache is not told of: as
+// long as that is so nothing holds, and what is there is given only as Stale.
+func (c *Cache[V]) Unsure(is bool) { c.unsure.Store(is) }
+
 // Stats gives the counters.
 func (c *Cache[V]) Stats() *Stats { return &c.stats }
 
@@ -148,7 +162,10 @@ func (c *Cache[V]) Size() (entries int, bytes uint64) {
 	return c.entries.EstimatedSize(), c.entries.WeightedSize()
 }
 
-func (e *entry[V]) holds() bool {
+func (c *Cache[V]) holds(e *entry[V]) bool {
+	if since := c.trusted.Load(); c.unsure.Load() || since != 0 && e.began.UnixMicro() <= since {
+		return false
+	}
 	version := e.floors.version.Load() + 1
 	if e.checked.Load() == version {
 		return true
@@ -162,7 +179,7 @@ func (e *entry[V]) holds() bool {
 
 // Get gives an entry that holds, without filling.
 func (c *Cache[V]) Get(k Key) (V, bool) {
-	if e, ok := c.entries.GetIfPresent(k); ok && e.holds() && c.now().UnixMicro() < e.again.Load() {
+	if e, ok := c.entries.GetIfPresent(k); ok && c.holds(e) && c.now().UnixMicro() < e.again.Load() {
 		c.stats.Hits.Add(1)
 		return e.value, true
 	}
@@ -177,7 +194,7 @@ func (c *Cache[V]) Get(k Key) (V, bool) {
 // entry that was there, if one was, as Stale.
 func (c *Cache[V]) Fetch(ctx context.Context, k Key, fill func(context.Context) (Filled[V], error)) (V, Outcome, error) {
 	old, there := c.entries.GetIfPresent(k)
-	if there && old.holds() {
+	if there && c.holds(old) {
 		if again := old.again.Load(); c.now().UnixMicro() >= again &&
 			old.again.CompareAndSwap(again, c.now().Add(c.o.Retry).UnixMicro()) {
 			_, _, _ = c.join(k, old, fill) // behind the caller's back
@@ -223,7 +240,7 @@ func (c *Cache[V]) Fetch(ctx context.Context, k Key, fill func(context.Context) 
 		}
 		// Asked now, not at the fill's end: a caller can still join between the
 		// two, after a change that the fill has not seen.
-		if f.entry.holds() || f.entry.mark.Compare(arrived) >= 0 {
+		if c.holds(f.entry) || f.entry.mark.Compare(arrived) >= 0 {
 			if first {
 				return f.entry.value, Fill, nil
 			}
@@ -266,7 +283,7 @@ func (c *Cache[V]) join(k Key, old *entry[V], fill func(context.Context) (Filled
 		}
 		return f, false, nil
 	}
-	if e, ok := c.entries.GetIfPresent(k); ok && e != old && e.holds() {
+	if e, ok := c.entries.GetIfPresent(k); ok && e != old && c.holds(e) {
 		return &flight[V]{done: landed, waiters: 1, entry: e}, false, nil
 	}
 	f = &flight[V]{done: make(chan struct{}), waiters: 1}

@@ -77,6 +77,7 @@ func BenchmarkImport(b *testing.B) {
 			b.Fatal(err)
 		}
 		start := time.Now()
+		go m.WorkImages(ctx)
 		go func() { m.Work(ctx); done <- struct{}{} }()
 		var got catalog.Import
 		for t := time.NewTicker(20 * time.Millisecond); got.Status != catalog.ImportDone; <-t.C {

@@ -59,6 +59,26 @@ type Upload struct {
 	named bool // an import's row names it, or may
 }
 
+// fileName makes a name for a file, which says where it is.
+func (m *Importer) fileName() string {
+	name := id.New[struct{}]().String()
+	if m.Place != "" {
+		name += "@" + m.Place
+	}
+	return name + ".csv"
+}
+
+// elsewhere reports whether a file lies with another process, which then does
+// its import.
+func (m *Importer) elsewhere(name string) bool {
+	_, place, told := strings.Cut(strings.TrimSuffix(name, ".csv"), "@")
+	if !told || place == m.Place {
+		return false
+	}
+	_, err := m.files.Stat(name)
+	return errors.Is(err, fs.ErrNotExist)
+}
+
 // Keep takes a file in, durably, and counts its rows on the way. One that is
 // too large is a TooLarge fault and leaves nothing. Drop it afterwards: that
 // leaves a file alone that an import has begun with.
@@ -68,7 +88,7 @@ func (m *Importer) Keep(from io.Reader) (*Upload, error) {
 			return nil, err
 		}
 	}
-	u := &Upload{m: m, name: id.New[struct{}]().String() + ".csv"}
+	u := &Upload{m: m, name: m.fileName()}
 	m.keep(u.name, true)
 	f, err := m.files.OpenFile(u.name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {

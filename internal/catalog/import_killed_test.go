@@ -91,6 +91,7 @@ func importAll(ctx context.Context, dir, controlDSN, shardDSN, which string) err
 	if err != nil {
 		return err
 	}
+	go m.WorkImages(ctx)
 	go m.Work(ctx)
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()

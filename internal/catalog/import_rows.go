@@ -65,7 +65,7 @@ func (m *Importer) workShop(ctx context.Context, s id.Shop, failed int) (further
 		imp, found, err = db.One(ctx, r, nextImport, scanImport)
 		return err
 	})
-	if err == nil && !found {
+	if err == nil && (!found || m.elsewhere(imp.file)) {
 		err = errIdle
 	}
 	if err == nil {

@@ -20,6 +20,7 @@ type ImporterConfig struct {
 	Rooms   func(context.Context, id.Shop) (*fleet.Room, error)
 	Across  func(context.Context, *db.AcrossSQL, ...any) ([]db.Count, error)
 	Dir     string // of uploaded files
+	Place   string // whose files these are: of the processes that share the shards, or empty
 	Fetch   func(ctx context.Context, shop id.Shop, url string) (media.Image, error)
 	Lasting func(error) bool         // a failure to fetch that trying again cannot mend; nil: none is
 	ShopURL func(slug string) string // a shop's origin, under which its pictures are served
@@ -90,16 +91,19 @@ func NewImporter(c ImporterConfig) (*Importer, error) {
 // Close lets go of the folder.
 func (m *Importer) Close() error { return m.files.Close() }
 
-// Work goes through imports until ctx ends: those that an earlier run left,
-// and new ones as they come. Rows and images do not wait for each other, nor
-// one shop for another.
+// Work goes through the imports whose files are here, until ctx ends: those
+// that an earlier run left, and new ones as they come. One shop does not wait
+// for another, nor for images.
 func (m *Importer) Work(ctx context.Context) {
 	var both sync.WaitGroup
 	both.Go(func() { m.serve(ctx, m.rows) })
-	both.Go(func() { m.serve(ctx, m.images) })
 	both.Go(func() { m.sweepAlways(ctx) })
 	both.Wait()
 }
+
+// WorkImages fetches the images of all imports until ctx ends. Of the processes
+// that serve a fleet one at a time should do it.
+func (m *Importer) WorkImages(ctx context.Context) { m.serve(ctx, m.images) }
 
 func (m *Importer) sweepAlways(ctx context.Context) {
 	tick := time.NewTicker(sweepEvery)

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -56,7 +57,13 @@ func importer(t *testing.T, f *fleet.Fleet, change ...func(*catalog.ImporterConf
 func work(t *testing.T, m *catalog.Importer) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
-	go func() { m.Work(ctx); close(done) }()
+	go func() {
+		var images sync.WaitGroup
+		images.Go(func() { m.WorkImages(ctx) })
+		m.Work(ctx)
+		images.Wait()
+		close(done)
+	}()
 	stop = func() { cancel(); <-done; m.Close() }
 	t.Cleanup(stop)
 	return stop
@@ -276,7 +283,13 @@ func TestAnInterruptedImportGoesOn(t *testing.T) {
 			m := newImporter(t, f, dir)
 			ctx, cancel := context.WithCancel(t.Context())
 			done := make(chan struct{})
-			go func() { m.Work(ctx); close(done) }()
+			go func() {
+				var images sync.WaitGroup
+				images.Go(func() { m.WorkImages(ctx) })
+				m.Work(ctx)
+				images.Wait()
+				close(done)
+			}()
 			for before := got.RowsDone; got.RowsDone == before && got.Status != catalog.ImportDone && time.Now().Before(deadline); {
 				if got, err = catalog.ReadImport(t.Context(), room, begun.ID); err != nil {
 					t.Fatal(err)

@@ -28,6 +28,8 @@ func pgError(err error) error {
 		return fmt.Errorf("%w: %w", ErrMoved, err)
 	case "23505":
 		return fmt.Errorf("%w: %w", ErrUnique, err)
+	case "23514":
+		return fmt.Errorf("%w: %w", ErrCheck, err)
 	case "53100":
 		return fmt.Errorf("%w: %w", ErrFull, err)
 	}

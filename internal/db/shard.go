@@ -21,6 +21,9 @@ var ErrMoved = errors.New("the shop is not open on this shard at this epoch")
 // ErrUnique says that a row with the same key exists already.
 var ErrUnique = errors.New("a row with this key exists already")
 
+// ErrCheck says that a row would break a rule of its table's own.
+var ErrCheck = errors.New("a row breaks a rule of its table")
+
 // ErrFull says that the disk or the database has no room for a write.
 var ErrFull = fault.DiskFull
 

@@ -36,6 +36,7 @@ type Front struct {
 	mu    sync.Mutex
 	conns map[net.Conn]struct{} // that the front has now
 	date  atomic.Pointer[stamp]
+	drain atomic.Bool
 	served,
 	handed atomic.Int64
 }
@@ -133,6 +134,9 @@ func (f *Front) Accept() (net.Conn, error) {
 		return nil, net.ErrClosed
 	}
 }
+
+// Drain has every connection close after its next answer, as it says there.
+func (f *Front) Drain() { f.drain.Store(true) }
 
 // Close stops accepting, ends the connections that are idle, and lets answers
 // that are under way be sent.
@@ -254,6 +258,7 @@ func (s *session) run() (handOn bool) {
 			continue
 		}
 		began := time.Now()
+		r.close = r.close || s.drain.Load()
 		status, err := s.answer(r)
 		if err != nil {
 			return false

@@ -41,6 +41,17 @@ func New(f *fleet.Fleet, o Options) *Pages {
 	return p
 }
 
+// Keeps reports whether any page of a shop is kept.
+func (p *Pages) Keeps(s id.Shop) bool { return p.cache.Keeps(s) }
+
+// Missed says that changes may have been made that nobody told of: every page
+// that was made up to now is made anew when it is asked for.
+func (p *Pages) Missed() { p.cache.Missed() }
+
+// Unsure says whether changes may be made that nobody tells of. Meanwhile every
+// page is made anew or, if that fails, the old one is shown as stale.
+func (p *Pages) Unsure(is bool) { p.cache.Unsure(is) }
+
 // Stats gives the counters of the cache below.
 func (p *Pages) Stats() *cache.Stats { return p.cache.Stats() }
 

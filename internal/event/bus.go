@@ -14,7 +14,8 @@ import (
 )
 
 // Bus delivers events inside one process, straight from the outboxes of the
-// fleet's shards, which are its durable log. Subscribe first, then Start.
+// fleet's shards, which are its durable log: those of all shards or, with
+// Leased, of those that it has the lease of. Subscribe first, then Start.
 type Bus struct {
 	fleet *fleet.Fleet
 	log   *slog.Logger
@@ -36,6 +37,10 @@ type Bus struct {
 	stuck    map[*unit]bool   // units whose events wait, after a failure
 
 	followers map[id.Shop]map[chan struct{}]bool
+
+	turns map[string]int64 // the epochs at which shards' events are delivered here; nil: all are
+	taken chan struct{}    // another shard is delivered here
+	made  int64            // the epoch when there are no leases: a later bus ends what an earlier one left under way
 
 	seats struct {
 		perShop, all int
@@ -77,7 +82,7 @@ const (
 
 // NewBus makes a bus over the fleet's shards.
 func NewBus(f *fleet.Fleet, log *slog.Logger) *Bus {
-	b := &Bus{fleet: f, log: log, most: maxOutlets, outlets: map[id.Shop]*outlet{}, searched: map[string]bool{}, suspects: map[id.Shop]bool{}, stuck: map[*unit]bool{}, followers: map[id.Shop]map[chan struct{}]bool{}}
+	b := &Bus{fleet: f, log: log, most: maxOutlets, outlets: map[id.Shop]*outlet{}, searched: map[string]bool{}, suspects: map[id.Shop]bool{}, stuck: map[*unit]bool{}, followers: map[id.Shop]map[chan struct{}]bool{}, taken: make(chan struct{}, 1), made: time.Now().UnixMicro()}
 	b.idle = sync.NewCond(&b.mu)
 	b.seats.perShop, b.seats.all, b.seats.taken = 50, 5_000, map[id.Shop]int{}
 	f.OnWrite(b.written)
@@ -167,13 +172,21 @@ func (b *Bus) written(c fleet.Commit) {
 	if b.ctx == nil || b.ctx.Err() != nil || len(b.lanes) == 0 {
 		return // not started, or closed: discovery will find it
 	}
+	epoch, ok := b.turn(c.Shard)
+	if !ok {
+		return // another process delivers it
+	}
 	o := b.outlets[c.Shop]
+	if o != nil && (o.shard != c.Shard || o.epoch != epoch) {
+		b.drop(c.Shop, o)
+		o = nil
+	}
 	if o == nil {
 		if len(b.outlets) >= b.most {
 			b.full = true
 			return
 		}
-		o = b.open(c.Shop)
+		o = b.open(c.Shop, c.Shard, epoch)
 	}
 	if c.Doubt {
 		for _, u := range o.units {
@@ -282,7 +295,10 @@ func (b *Bus) Resting(shop id.Shop) bool {
 // costs nothing for the shops that rest.
 func (b *Bus) discover(ctx context.Context) {
 	for _, name := range b.fleet.ShardNames() {
-		for after := id.Shop(0); ctx.Err() == nil; {
+		b.mu.Lock()
+		_, ours := b.turn(name)
+		b.mu.Unlock()
+		for after := id.Shop(0); ours && ctx.Err() == nil; {
 			page, err := b.fleet.Shard(name).News(ctx, after, 1000)
 			if err != nil {
 				if ctx.Err() == nil {
@@ -293,7 +309,7 @@ func (b *Bus) discover(ctx context.Context) {
 			for _, c := range page {
 				after = c.Shop
 				b.suspect(name, c.Shop)
-				b.written(fleet.Commit{Shop: c.Shop, Doubt: true})
+				b.written(fleet.Commit{Shop: c.Shop, Shard: name, Doubt: true})
 			}
 			if len(page) < 1000 {
 				b.mu.Lock()
@@ -338,6 +354,8 @@ func (b *Bus) housekeeper() {
 				b.discover(b.ctx)
 			}
 		case <-poll.C:
+			b.discover(b.ctx)
+		case <-b.taken:
 			b.discover(b.ctx)
 		}
 	}

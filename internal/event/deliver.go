@@ -47,10 +47,14 @@ func (b *Bus) deliver(ctx context.Context, u *unit) error {
 	if err != nil {
 		return err
 	}
+	if !b.current(u, room) {
+		u.places = nil // nothing is to be tried again
+		return nil
+	}
 	if err := b.load(ctx, room, u); err != nil {
 		return err
 	}
-	for {
+	for b.current(u, room) {
 		from, ok := u.earliest(time.Now())
 		if !ok {
 			return nil // all of them wait for their next try
@@ -69,6 +73,8 @@ func (b *Bus) deliver(ctx context.Context, u *unit) error {
 			return ctx.Err()
 		}
 	}
+	u.places = nil // its turn is over
+	return nil
 }
 
 // earliest gives the position of whoever is furthest behind, of those that
@@ -108,7 +114,7 @@ func (b *Bus) handleTogether(ctx context.Context, room *fleet.Room, u *unit, new
 		if u.lane.flow || b.suspected(room) {
 			return false
 		}
-		_, err := room.Change(ctx, func(tx *db.Tx) error {
+		err := u.outlet.change(ctx, room, func(tx *db.Tx) error {
 			for _, r := range news {
 				for _, s := range u.lane.subs {
 					if h, ok := s.handlers[r.topic]; ok {
@@ -139,13 +145,13 @@ func (b *Bus) handleEach(ctx context.Context, room *fleet.Room, u *unit, from in
 		if p.at < from || p.next.After(time.Now()) {
 			continue
 		}
-		err := b.handleQuickly(ctx, room, u.lane, s, p, careful, news)
+		err := b.handleQuickly(ctx, room, u, s, p, careful, news)
 		for _, r := range news {
 			if r.seq <= p.at || err != nil {
 				continue
 			}
 			if _, ok := s.handlers[r.topic]; ok {
-				if err = b.handleOne(ctx, room, s, p, r, careful || p.fails > 0); err != nil {
+				if err = b.handleOne(ctx, room, u.outlet, s, p, r, careful || p.fails > 0); err != nil {
 					continue
 				}
 				p.fails, p.next, p.waiting = 0, time.Time{}, ""
@@ -167,8 +173,8 @@ func (b *Bus) handleEach(ctx context.Context, room *fleet.Room, u *unit, from in
 // handleQuickly hands a flow that has no trouble its events, and commits the
 // outcomes of calls that take little time together. An event that fails is
 // judged; with what comes behind it handleQuickly does nothing more.
-func (b *Bus) handleQuickly(ctx context.Context, room *fleet.Room, l *lane, s *subscriber, p *place, careful bool, news []record) error {
-	if !l.flow || careful || p.parked || p.fails > 0 {
+func (b *Bus) handleQuickly(ctx context.Context, room *fleet.Room, u *unit, s *subscriber, p *place, careful bool, news []record) error {
+	if !u.lane.flow || careful || p.parked || p.fails > 0 {
 		return nil
 	}
 	var done []handler
@@ -176,7 +182,7 @@ func (b *Bus) handleQuickly(ctx context.Context, room *fleet.Room, l *lane, s *s
 	commit := func(last int64) error {
 		if len(done) > 0 {
 			// Also if the bus is being closed: what was called out was called out.
-			_, err := room.Change(context.WithoutCancel(ctx), func(tx *db.Tx) error {
+			err := u.outlet.change(context.WithoutCancel(ctx), room, func(tx *db.Tx) error {
 				for i, h := range done {
 					if err := h.tx(ctx, tx, of[i]); err != nil {
 						return err
@@ -204,7 +210,7 @@ func (b *Bus) handleQuickly(ctx context.Context, room *fleet.Room, l *lane, s *s
 				if c := commit(last); c != nil {
 					return c
 				}
-				if err = b.judge(ctx, room, s, p, r, attempt{}, false, err); err == nil {
+				if err = b.judge(ctx, room, u.outlet, s, p, r, attempt{}, false, err); err == nil {
 					p.at = r.seq // it was parked
 				}
 				return err
@@ -233,11 +239,11 @@ func scanAttempt(a *attempt) []any { return []any{&a.attempts, &a.unfinished} }
 // handleOne hands over one event, or sets it aside; its error says to try
 // again. If careful, the attempt is counted before it is made, since it may be
 // the program's last.
-func (b *Bus) handleOne(ctx context.Context, room *fleet.Room, s *subscriber, p *place, r record, careful bool) error {
+func (b *Bus) handleOne(ctx context.Context, room *fleet.Room, o *outlet, s *subscriber, p *place, r record, careful bool) error {
 	var try attempt
 	if careful || p.parked {
 		set := false
-		_, err := room.Change(ctx, func(tx *db.Tx) (err error) {
+		err := o.change(ctx, room, func(tx *db.Tx) (err error) {
 			if set = false; p.parked {
 				if _, set, err = db.One(ctx, tx, keyParked, func(n *int64) []any { return []any{n} }, s.name, r.key); err != nil {
 					return err
@@ -258,18 +264,21 @@ func (b *Bus) handleOne(ctx context.Context, room *fleet.Room, s *subscriber, p 
 	var err error
 	if try.unfinished > maxCrashes {
 		err = poison{fmt.Errorf("%d attempts began and none ended", try.unfinished-1)}
-	} else if err = b.run(ctx, room, s, r, careful); err == nil {
+	} else if err = b.run(ctx, room, o, s, r, careful); err == nil {
 		return nil
 	}
-	return b.judge(ctx, room, s, p, r, try, careful, err)
+	return b.judge(ctx, room, o, s, p, r, try, careful, err)
 }
 
 // judge decides what becomes of an event that failed: it is tried again, which
 // the error says, or parked.
-func (b *Bus) judge(ctx context.Context, room *fleet.Room, s *subscriber, p *place, r record, try attempt, careful bool, err error) error {
+func (b *Bus) judge(ctx context.Context, room *fleet.Room, o *outlet, s *subscriber, p *place, r record, try attempt, careful bool, err error) error {
+	if errors.Is(err, errTurn) {
+		return err
+	}
 	again := ctx.Err() != nil || isUnavailable(err)
 	if !careful && !again {
-		_, count := room.Change(ctx, func(tx *db.Tx) (err error) {
+		count := o.change(ctx, room, func(tx *db.Tx) (err error) {
 			try, _, err = db.One(ctx, tx, countAttempt, scanAttempt, s.name, r.seq)
 			return err
 		})
@@ -279,25 +288,25 @@ func (b *Bus) judge(ctx context.Context, room *fleet.Room, s *subscriber, p *pla
 	}
 	if !again && (isPoison(err) || try.attempts >= maxAttempts) {
 		b.log.Error("an event is poison; its key is parked", "subscriber", s.name, "shop", room.Shop(), "topic", r.topic, "key", r.key, "seq", r.seq, "attempts", try.attempts, "err", err)
-		_, parkErr := room.Change(ctx, func(tx *db.Tx) error { return b.park(ctx, tx, s, r, err.Error()) })
+		parkErr := o.change(ctx, room, func(tx *db.Tx) error { return b.park(ctx, tx, s, r, err.Error()) })
 		p.parked = p.parked || parkErr == nil
 		return parkErr
 	}
 	if careful {
-		return b.failed(ctx, room, s, r, err, again)
+		return b.failed(ctx, room, o, s, r, err, again)
 	}
 	return err
 }
 
 // failed notes that an attempt that was counted beforehand has ended, and takes
 // it back if it does not count.
-func (b *Bus) failed(ctx context.Context, room *fleet.Room, s *subscriber, r record, err error, uncount bool) error {
+func (b *Bus) failed(ctx context.Context, room *fleet.Room, o *outlet, s *subscriber, r record, err error, uncount bool) error {
 	back := 0
 	if uncount {
 		back = 1
 	}
 	ctx = context.WithoutCancel(ctx)
-	_, note := room.Change(ctx, func(tx *db.Tx) error {
+	note := o.change(ctx, room, func(tx *db.Tx) error {
 		_, err := tx.Exec(ctx, failAttempt, s.name, r.seq, back)
 		return err
 	})
@@ -306,7 +315,7 @@ func (b *Bus) failed(ctx context.Context, room *fleet.Room, s *subscriber, r rec
 
 // run calls the handler. Its effect, or what a flow gave back to be written, is
 // committed with the cursor.
-func (b *Bus) run(ctx context.Context, room *fleet.Room, s *subscriber, r record, counted bool) error {
+func (b *Bus) run(ctx context.Context, room *fleet.Room, o *outlet, s *subscriber, r record, counted bool) error {
 	h := s.handlers[r.topic]
 	write := h.tx
 	if h.flow != nil {
@@ -316,7 +325,7 @@ func (b *Bus) run(ctx context.Context, room *fleet.Room, s *subscriber, r record
 		}
 		write = then.record
 	}
-	_, err := room.Change(ctx, func(tx *db.Tx) error {
+	return o.change(ctx, room, func(tx *db.Tx) error {
 		if err := write(ctx, tx, r); err != nil {
 			return err
 		}
@@ -327,7 +336,6 @@ func (b *Bus) run(ctx context.Context, room *fleet.Room, s *subscriber, r record
 		}
 		return tx.Later(ctx, moveCursor, s.name, r.seq)
 	})
-	return err
 }
 
 // record makes of what a flow gave back a handler that writes it.

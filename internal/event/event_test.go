@@ -22,6 +22,7 @@ import (
 
 func TestMain(m *testing.M) {
 	deliverUntilKilled()
+	processUntilKilled()
 	fleettest.Main(m)
 }
 

@@ -18,6 +18,8 @@ import (
 // outlet is what the bus keeps of a shop that has news.
 type outlet struct {
 	units []*unit // one for each lane
+	shard string  // on which the shop was when it was opened
+	epoch int64   // of the lease under which its events are delivered
 
 	// Guarded by Bus.mu:
 	recent []record  // the newest events committed here, without gaps
@@ -66,8 +68,8 @@ type place struct {
 }
 
 // open makes a shop's outlet. The caller holds b.mu.
-func (b *Bus) open(shop id.Shop) *outlet {
-	o := &outlet{units: make([]*unit, len(b.lanes))}
+func (b *Bus) open(shop id.Shop, shard string, epoch int64) *outlet {
+	o := &outlet{units: make([]*unit, len(b.lanes)), shard: shard, epoch: epoch}
 	for i, l := range b.lanes {
 		o.units[i] = &unit{shop: shop, lane: l, outlet: o}
 	}
@@ -129,6 +131,9 @@ func (b *Bus) load(ctx context.Context, room *fleet.Room, u *unit) error {
 	o.once.Lock()
 	defer o.once.Unlock()
 	if !o.read {
+		if err := o.claim(ctx, room); err != nil { // before anything is read
+			return err
+		}
 		type cursor struct {
 			name string
 			seq  int64
@@ -243,8 +248,9 @@ func backoff(fails int) time.Duration {
 }
 
 // rests is how long a shop has no news before what the bus did for it is
-// written down and let go: a busy shop is not interrupted for it.
-const rests = time.Second
+// written down and let go: a busy shop is not interrupted for it, and for as
+// long other processes can see that it had news.
+const rests = 2 * time.Second
 
 // flush writes down how far shops that rest have come, and lets go of them.
 func (b *Bus) flush(ctx context.Context) {
@@ -289,14 +295,14 @@ func (b *Bus) flushShop(ctx context.Context, shop id.Shop, o *outlet) error {
 	if done > o.done {
 		room, err := b.fleet.ByID(ctx, shop)
 		if err == nil {
-			_, err = room.Change(ctx, func(tx *db.Tx) error {
+			err = o.change(ctx, room, func(tx *db.Tx) error {
 				if _, err := tx.Exec(ctx, moveCursor, b.all, done); err != nil {
 					return err
 				}
 				return db.SetDone(ctx, tx, done)
 			})
 		}
-		if err != nil && !fault.Is(err, fault.KindNotFound) && !errors.Is(err, db.ErrMoved) {
+		if err != nil && !fault.Is(err, fault.KindNotFound) && !errors.Is(err, db.ErrMoved) && !errors.Is(err, errTurn) {
 			return err
 		}
 		o.done = done
@@ -308,8 +314,7 @@ func (b *Bus) flushShop(ctx context.Context, shop id.Shop, o *outlet) error {
 			return nil // it has news again
 		}
 	}
-	b.forget(o)
-	delete(b.outlets, shop)
+	b.drop(shop, o)
 	delete(b.suspects, shop)
 	return nil
 }

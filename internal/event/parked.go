@@ -85,7 +85,7 @@ func (b *Bus) ParkedCounts(ctx context.Context) ([]db.Count, error) {
 // Replay hands the parked events of a key to their subscriber, in order, and
 // stops at the first that fails again; it and those behind it stay parked.
 func (b *Bus) Replay(ctx context.Context, room *fleet.Room, name, key string) (replayed int, err error) {
-	u, s, err := b.lockUnit(room.Shop(), name)
+	u, s, err := b.lockUnit(room, name)
 	if err != nil {
 		return 0, err
 	}
@@ -116,7 +116,10 @@ func (b *Bus) Replay(ctx context.Context, room *fleet.Room, name, key string) (r
 			if err := write(ctx, tx, r); err != nil {
 				return err
 			}
-			_, err := tx.Exec(ctx, dropParked, name, key, r.seq)
+			n, err := tx.Exec(ctx, dropParked, name, key, r.seq)
+			if err == nil && n == 0 {
+				err = fault.Conflict("replayed", "Somebody else has replayed or dropped this event just now.")
+			}
 			return err
 		})
 		if err != nil {
@@ -128,7 +131,7 @@ func (b *Bus) Replay(ctx context.Context, room *fleet.Room, name, key string) (r
 
 // Drop gives up the parked events of a key. The log keeps what they were.
 func (b *Bus) Drop(ctx context.Context, room *fleet.Room, name, key string) (dropped int64, err error) {
-	u, _, err := b.lockUnit(room.Shop(), name)
+	u, _, err := b.lockUnit(room, name)
 	if err != nil {
 		return 0, err
 	}
@@ -143,8 +146,8 @@ func (b *Bus) Drop(ctx context.Context, room *fleet.Room, name, key string) (dro
 	return dropped, err
 }
 
-// lockUnit keeps deliveries of a shop away from a subscriber.
-func (b *Bus) lockUnit(shop id.Shop, name string) (*unit, *subscriber, error) {
+// lockUnit keeps deliveries of a shop in this process away from a subscriber.
+func (b *Bus) lockUnit(room *fleet.Room, name string) (*unit, *subscriber, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for lane, l := range b.lanes {
@@ -152,9 +155,10 @@ func (b *Bus) lockUnit(shop id.Shop, name string) (*unit, *subscriber, error) {
 			if s.name != name {
 				continue
 			}
-			o := b.outlets[shop]
+			o := b.outlets[room.Shop()]
 			if o == nil {
-				o = b.open(shop)
+				epoch, _ := b.turn(room.Shard()) // 0: another process delivers
+				o = b.open(room.Shop(), room.Shard(), epoch)
 			}
 			u := o.units[lane]
 			u.pins++

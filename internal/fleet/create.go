@@ -53,7 +53,7 @@ func (f *Fleet) Create(ctx context.Context, shop id.Shop, slug, name string, fn 
 		return nil, fmt.Errorf("enter the shop into the directory: %w", err)
 	}
 	f.keep(e)
-	f.Wake(shop)
+	f.Wake(shop, e.Shard)
 	return f.room(e)
 }
 

@@ -162,9 +162,10 @@ func (f *Fleet) Control() *db.Control { return f.control }
 // Commit is a change that stands: which shop, where its clock stood then, and
 // what the change spoils.
 type Commit struct {
-	Shop id.Shop
-	Mark db.Mark
-	Tags []string // of the events that it emitted
+	Shop  id.Shop
+	Shard string // on which it lives
+	Mark  db.Mark
+	Tags  []string // of the events that it emitted
 
 	Events []db.Outgoing // in order
 	First  int64         // the number of the first of them in the shop's outbox
@@ -201,10 +202,27 @@ func (f *Fleet) tell(c Commit) {
 }
 
 // Wake tells whoever follows the outbox that the shop may have news.
-func (f *Fleet) Wake(shop id.Shop) {
+func (f *Fleet) Wake(shop id.Shop, shard string) {
 	for _, fn := range f.woken {
-		fn(Commit{Shop: shop, Doubt: true})
+		fn(Commit{Shop: shop, Shard: shard, Doubt: true})
 	}
+}
+
+// Replicated reports whether shops of a shard may be read from replicas: then
+// whoever reads must know of every commit, or may read what was before it.
+func (f *Fleet) Replicated(shard string) bool { return f.shards.Load().standbys[shard] != nil }
+
+// Heard tells of what another process has committed, as if it had been done
+// here: c has the shop, the tags, and a mark at which it was seen. Then it
+// wakes whoever follows the outbox.
+func (f *Fleet) Heard(c Commit) {
+	if f.Replicated(c.Shard) {
+		f.known.note(c.Mark)
+	}
+	for _, fn := range f.told {
+		fn(c)
+	}
+	f.Wake(c.Shop, c.Shard)
 }
 
 // ByHost finds the shop that a host name belongs to. The port is ignored. A

@@ -63,11 +63,11 @@ func (r *Room) Change(ctx context.Context, fn func(*db.Tx) error) (db.Mark, erro
 		switch {
 		case done == nil || !done.Emitted() || errors.Is(err, db.ErrMoved):
 		case err == nil:
-			c := Commit{Shop: r.entry.Shop, Mark: mark, Tags: done.Tags(), At: done.Now()}
+			c := Commit{Shop: r.entry.Shop, Shard: r.entry.Shard, Mark: mark, Tags: done.Tags(), At: done.Now()}
 			c.Events, c.First = done.Events()
 			r.fleet.tell(c)
 		default:
-			r.fleet.tell(Commit{Shop: r.entry.Shop, Doubt: true})
+			r.fleet.tell(Commit{Shop: r.entry.Shop, Shard: r.entry.Shard, Doubt: true})
 		}
 		return err
 	})

@@ -98,6 +98,8 @@ func (h *hands) Health(ctx context.Context) ([]api.Finding, error) {
 
 func (h *hands) Incidents(context.Context) (api.Incidents, error) { return h.register, nil }
 
+func (h *hands) Processes(context.Context) ([]fleet.Process, error) { return processes(), nil }
+
 // sent is what a shop tells; taken is how a listener reads it, which fails
 // until it is mended.
 type (

@@ -15,6 +15,7 @@ import (
 	"github.com/a-h/templ"
 
 	"haat/internal/api"
+	"haat/internal/fleet"
 	"haat/internal/meter"
 )
 
@@ -150,6 +151,17 @@ func shopRows(n int) []ShopRow {
 	return rows
 }
 
+// processes are those of a fleet in the middle of an upgrade.
+func processes() []fleet.Process {
+	at := func(hours int) time.Time { return night.Add(-time.Duration(hours) * time.Hour) }
+	return []fleet.Process{
+		{ID: "a", Host: "app-1.shops.example", Address: "10.0.0.11:8080", Version: "0.1.0", Roles: "web,api,worker,relay", State: fleet.Serving, Since: at(200), Seen: night, Leases: []string{"events of s1", "events of s2", "tidying"}},
+		{ID: "b", Host: "app-2.shops.example", Address: "10.0.0.12:8080", Version: "0.1.0", Roles: "web,api", State: fleet.Serving, Since: at(199), Seen: night},
+		{ID: "c", Host: "a-machine-with-quite-a-long-name-in-another-building.internal.shops.example", Version: "0.1.1", Roles: "web,api,worker,relay", State: fleet.Draining, Since: at(2), Seen: night, Leases: []string{"stock"}},
+		{ID: "d", Host: "app-4.shops.example", Version: "0.1.0", Roles: "relay", State: fleet.Serving, Since: at(30), Seen: night.Add(-4 * time.Minute), Lost: true},
+	}
+}
+
 func gallery() map[string]templ.Component {
 	shop := Shop{
 		Frame: frame("shops", "Shop"), Row: shopRows(3)[2], ID: "1042", Created: night.AddDate(-1, 0, 0),
@@ -172,6 +184,8 @@ func gallery() map[string]templ.Component {
 		"shop-closed":    closed.Page(),
 		"parked":         Parked{Frame: frame("parked", "Parked"), Rows: parked()}.Page(),
 		"parked-none":    Parked{Frame: frame("parked", "Parked")}.Page(),
+		"processes":      processesPage(frame("processes", "Processes"), processes(), "a").Page(),
+		"processes-none": processesPage(frame("processes", "Processes"), nil, "a").Page(),
 		"failure":        Failure{Now: night, Status: 500, Heading: "That went wrong", Text: "The shard did not answer in time.", RequestID: "01JD8Y"}.Page(),
 	}
 }

@@ -66,6 +66,8 @@ func alarmOf(x api.Finding) Alarm {
 	switch {
 	case x.Name == "poison-event":
 		a.URL = "/parked"
+	case x.Name == "process-lost" || x.Name == "version-skew" || x.Name == "pictures-not-shared":
+		a.URL = "/processes"
 	case x.Shop != "":
 		a.URL = "/shops/" + x.Shop
 	}

@@ -33,6 +33,7 @@ type Deps struct {
 	Log      *slog.Logger
 	Started  time.Time
 	Version  string
+	Self     string // the id of this process
 }
 
 const (
@@ -78,6 +79,7 @@ func New(d Deps) http.Handler {
 	page("POST /shops/{slug}/suspend", s.setState(fleet.Suspended, " is suspended."))
 	page("POST /shops/{slug}/resume", s.setState(fleet.Open, " is open again."))
 	page("GET /incidents", s.incidents)
+	page("GET /processes", s.processes)
 	page("GET /parked", s.parked)
 	page("POST /parked/{id}/retry", s.settle(true))
 	page("POST /parked/{id}/skip", s.settle(false))

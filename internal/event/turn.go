@@ -1,0 +1,152 @@
+package event
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"haat/internal/db"
+	"haat/internal/fleet"
+	"haat/internal/id"
+)
+
+// Of many processes that share a shard one delivers its events, by a lease of
+// the control database. A process that lost it and has not noticed may be in
+// the middle of a delivery: so the shop's own row says at which epoch of the
+// lease its events are delivered, and every transaction of a delivery ends with
+// a statement that fails at a lower one. A new holder raises the epoch before it
+// reads how far the old one came; what the old one has not committed by then, it
+// never will.
+
+var (
+	readTurn  = db.Q(`SELECT shard, epoch FROM event_turn WHERE shop = $1`)
+	claimTurn = db.Q(`
+		INSERT INTO event_turn (shop, shard, epoch, held) VALUES ($1, $2, $3, $3)
+		ON CONFLICT (shop) DO UPDATE SET shard = excluded.shard, epoch = excluded.epoch, held = excluded.held
+		WHERE event_turn.shard <> excluded.shard OR event_turn.epoch < excluded.epoch`)
+	holdTurn = db.Q(`UPDATE event_turn SET held = $2 WHERE shop = $1`)
+)
+
+// errTurn says that another process delivers the shop's events by now.
+var errTurn = errors.New("another process delivers these events")
+
+// Leased has the bus deliver the events of those shards only that it is given
+// with Take. Call it before Start.
+func (b *Bus) Leased() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.turns = map[string]int64{}
+}
+
+// Take begins to deliver a shard's events, at an epoch of its lease that is
+// above all that were before.
+func (b *Bus) Take(shard string, epoch int64) {
+	b.mu.Lock()
+	b.turns[shard] = epoch
+	delete(b.searched, shard) // one of its events may have been the end of who had it before
+	b.mu.Unlock()
+	select {
+	case b.taken <- struct{}{}:
+	default:
+	}
+}
+
+// Yield ends to deliver a shard's events.
+func (b *Bus) Yield(shard string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.turns, shard)
+	for shop, o := range b.outlets {
+		if o.shard == shard {
+			b.drop(shop, o)
+		}
+	}
+}
+
+// turn gives the epoch at which a shard's events are delivered here. The caller
+// holds b.mu.
+func (b *Bus) turn(shard string) (epoch int64, ok bool) {
+	if b.turns == nil {
+		return b.made, true
+	}
+	epoch, ok = b.turns[shard]
+	return epoch, ok
+}
+
+// drop lets go of an outlet whose turn is over. The caller holds b.mu.
+func (b *Bus) drop(shop id.Shop, o *outlet) {
+	b.forget(o)
+	for _, u := range o.units {
+		delete(b.stuck, u)
+	}
+	if b.outlets[shop] == o {
+		delete(b.outlets, shop)
+	}
+}
+
+// current reports whether an outlet's turn is still ours, and drops it if not.
+func (b *Bus) current(u *unit, room *fleet.Room) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	o := u.outlet
+	if epoch, ok := b.turn(o.shard); ok && epoch == o.epoch && room.Shard() == o.shard {
+		return true
+	}
+	b.drop(u.shop, o)
+	return false
+}
+
+type turn struct {
+	shard string
+	epoch int64
+}
+
+// turnOf reads at which epoch a shop's events are delivered.
+func turnOf(ctx context.Context, room *fleet.Room) (is turn, err error) {
+	err = room.View(ctx, fleet.Newest, func(r db.Reader) (err error) {
+		is, _, err = db.One(ctx, r, readTurn, func(t *turn) []any { return []any{&t.shard, &t.epoch} })
+		return err
+	})
+	return is, err
+}
+
+// claim raises the shop's epoch to ours, if it is lower.
+func (o *outlet) claim(ctx context.Context, room *fleet.Room) error {
+	is, err := turnOf(ctx, room)
+	if err != nil || is.shard == o.shard && is.epoch == o.epoch {
+		return err
+	}
+	n := int64(0)
+	_, err = room.Change(ctx, func(tx *db.Tx) (err error) {
+		n, err = tx.Exec(ctx, claimTurn, o.shard, o.epoch)
+		return err
+	})
+	if err == nil && n == 0 {
+		err = fmt.Errorf("shop %v: %w", room.Shop(), errTurn)
+	}
+	return err
+}
+
+// change is a transaction of a delivery: it stands only if the shop's events
+// are still delivered at the outlet's epoch.
+func (o *outlet) change(ctx context.Context, room *fleet.Room, fn func(*db.Tx) error) error {
+	_, err := room.Change(ctx, func(tx *db.Tx) error {
+		if err := fn(tx); err != nil || !fenced {
+			return err
+		}
+		return tx.Later(ctx, holdTurn, o.epoch)
+	})
+	if errors.Is(err, db.ErrCheck) { // it may be a handler's own
+		is, look := turnOf(ctx, room)
+		if look != nil {
+			return errors.Join(err, look)
+		}
+		if is.shard != o.shard || is.epoch != o.epoch {
+			err = fmt.Errorf("%w: %w", errTurn, err)
+		}
+	}
+	return err
+}
+
+// fenced is false in the test that shows what happens without.
+var fenced = true
