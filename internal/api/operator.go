@@ -43,6 +43,7 @@ type Operator interface {
 	// Incidents gives the register of what is wrong and of what lately was.
 	Incidents(ctx context.Context) (Incidents, error)
 	Checker
+	Sharder
 }
 
 // ShopSummary is a shop as the operator sees it.
@@ -203,6 +204,7 @@ func OperatorHandler(o Operator, check func(token string) bool, log *slog.Logger
 	handle("GET /ops/v1/shops/{slug}/stock/{variant}", func(w http.ResponseWriter, r *http.Request) (any, error) {
 		return o.Explain(r.Context(), r.PathValue("slug"), r.PathValue("variant"))
 	})
+	sharderRoutes(o, handle)
 	handle("GET /ops/v1/health", func(w http.ResponseWriter, r *http.Request) (any, error) {
 		return o.Health(r.Context())
 	})
