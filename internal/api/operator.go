@@ -44,6 +44,7 @@ type Operator interface {
 	Incidents(ctx context.Context) (Incidents, error)
 	Checker
 	Sharder
+	ControlMover
 }
 
 // ShopSummary is a shop as the operator sees it.
@@ -205,6 +206,7 @@ func OperatorHandler(o Operator, check func(token string) bool, log *slog.Logger
 		return o.Explain(r.Context(), r.PathValue("slug"), r.PathValue("variant"))
 	})
 	sharderRoutes(o, handle)
+	controlRoutes(o, handle)
 	handle("GET /ops/v1/health", func(w http.ResponseWriter, r *http.Request) (any, error) {
 		return o.Health(r.Context())
 	})

@@ -147,6 +147,14 @@ func (c *OperatorClient) send(ctx context.Context, method, path string, body any
 	return res.Body.Close()
 }
 
+func (c *OperatorClient) post(ctx context.Context, path string, body any) (*http.Response, error) {
+	b, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	return c.do(ctx, "POST", path, bytes.NewReader(b))
+}
+
 // AddShard implements Operator.
 func (c *OperatorClient) AddShard(ctx context.Context, s NewShard) error {
 	return c.send(ctx, "POST", "/ops/v1/shards", s)

@@ -214,7 +214,7 @@ func TestTheOperatorsFence(t *testing.T) {
 	list := pages(t, "console")
 	var commands []page
 	var text []byte
-	for _, name := range []string{"operator.go", "shards.go"} {
+	for _, name := range []string{"operator.go", "shards.go", "control.go"} {
 		b, err := os.ReadFile(filepath.Join("..", "api", name))
 		if err != nil {
 			t.Fatal(err)

@@ -144,6 +144,9 @@ func (f *Fleet) path(dsn string) string {
 func (f *Fleet) Reload(ctx context.Context) error {
 	f.reloading.Lock()
 	defer f.reloading.Unlock()
+	if err := f.control.Follow(ctx); err != nil {
+		return err
+	}
 	all, err := f.list(ctx)
 	if err != nil {
 		return err
