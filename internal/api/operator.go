@@ -47,6 +47,8 @@ type Operator interface {
 	Processes(ctx context.Context) ([]fleet.Process, error)
 	Checker
 	Searcher
+	Sharder
+	ControlMover
 }
 
 // ShopSummary is a shop as the operator sees it.
@@ -210,6 +212,8 @@ func OperatorHandler(o Operator, check func(token string) bool, log *slog.Logger
 	handle("GET /ops/v1/shops/{slug}/stock/{variant}", func(w http.ResponseWriter, r *http.Request) (any, error) {
 		return o.Explain(r.Context(), r.PathValue("slug"), r.PathValue("variant"))
 	})
+	sharderRoutes(o, handle)
+	controlRoutes(o, handle)
 	handle("GET /ops/v1/health", func(w http.ResponseWriter, r *http.Request) (any, error) {
 		return o.Health(r.Context())
 	})

@@ -105,6 +105,31 @@ func TestCommands(t *testing.T) {
 			}
 			haat(1, "import", slug, filepath.Join(t.TempDir(), "none.csv"))
 			haat(1, "import", "nobody", more)
+			shard, file := "extra-"+x.name, x.name+".db"
+			if out := haat(0, "shard", "add", shard, file, "--capacity", "20"); !strings.Contains(out, "takes new shops") {
+				t.Errorf("add a shard: %s", out)
+			}
+			if out := haat(1, "shard", "add", shard, "another.db"); lastLine(out) != "haat: There is a shard "+shard+" already." {
+				t.Errorf("add it again: %s", out)
+			}
+			if out := haat(1, "shard", "add", "away", "postgres://u:hunter4@127.0.0.1:1/db"); !strings.HasPrefix(lastLine(out), "haat: Connect to PostgreSQL at 127.0.0.1: ") || strings.Contains(out, "hunter4") {
+				t.Errorf("add what is not there: %s", out)
+			}
+			haat(0, "shard", "set", shard, "--capacity", "0")
+			if out := haat(0, "shard", "drain", shard); !strings.Contains(out, "holds no shops") {
+				t.Errorf("drain: %s", out)
+			}
+			if out := haat(0, "shard", "list"); !strings.Contains(out, shard+"  sqlite  draining  0") || !strings.Contains(out, "s1") {
+				t.Errorf("shards: %s", out)
+			}
+			haat(0, "shard", "open", shard)
+			if out := haat(1, "shard", "remove", "s1"); !strings.Contains(lastLine(out), "Shard s1 holds 1 shops.") {
+				t.Errorf("remove a shard with shops: %s", out)
+			}
+			haat(0, "shard", "remove", shard)
+			if out := haat(0, "shard", "list"); strings.Contains(out, shard) {
+				t.Errorf("shards: %s", out)
+			}
 			if out := haat(0, "doctor"); !strings.Contains(out, "ok   control database") || !strings.Contains(out, "ok   shard s1") || strings.Contains(out, "BAD") {
 				t.Errorf("doctor: %s", out)
 			}

@@ -172,9 +172,7 @@ func (a *App) watch(ctx context.Context) {
 		newWatcher("certificate", a.watchCertificate),
 		newWatcher("replicas", a.watchReplicas),
 		newWatcher("processes", a.watchProcesses),
-	}
-	for _, name := range a.fleet.ShardNames() {
-		a.watchers = append(a.watchers, newWatcher("shard "+name, a.watchShard(name)))
+		newWatcher("shards", a.watchShards()),
 	}
 	a.workers.Go(func() { a.incidents.Keep(ctx) })
 	for _, w := range a.watchers {
@@ -228,8 +226,35 @@ func (a *App) watchControl(ctx context.Context) error {
 	return a.answers(ctx, "control database", a.fleet.Check)
 }
 
-func (a *App) watchShard(name string) func(context.Context) error {
-	return func(ctx context.Context) error { return a.answers(ctx, "shard "+name, a.fleet.Shard(name).Check) }
+// watchShards looks at every shard that is listed, each beside the others, so
+// that one that hangs hides no other. One that was removed is no incident any
+// more.
+func (a *App) watchShards() func(context.Context) error {
+	before := map[string]bool{}
+	return func(ctx context.Context) error {
+		now, closed := map[string]bool{}, a.fleet.Closed()
+		var all sync.WaitGroup
+		look := func(name string, check func(context.Context) error) {
+			now[name] = true
+			all.Go(func() { _ = a.answers(ctx, "shard "+name, check) }) // nobody waits any more
+		}
+		for _, name := range a.fleet.ShardNames() {
+			if s := a.fleet.Shard(name); s != nil {
+				look(name, s.Check)
+			}
+		}
+		for name, why := range closed {
+			look(name, func(context.Context) error { return why })
+		}
+		all.Wait()
+		for name := range before {
+			if !now[name] {
+				a.incidents.Resolve(databaseDown, "shard "+name)
+			}
+		}
+		before = now
+		return nil
+	}
 }
 
 func (a *App) watchMedia(ctx context.Context) error {

@@ -213,14 +213,18 @@ func TestTheOperatorsFence(t *testing.T) {
 	s.still(x.slug)
 	list := pages(t, "console")
 	var commands []page
-	text, err := os.ReadFile(filepath.Join("..", "api", "operator.go"))
-	if err != nil {
-		t.Fatal(err)
+	var text []byte
+	for _, name := range []string{"operator.go", "shards.go", "control.go"} {
+		b, err := os.ReadFile(filepath.Join("..", "api", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text = append(text, b...)
 	}
 	for _, m := range regexp.MustCompile(`handle\("(\w+) (/ops/[^"]+)"`).FindAllStringSubmatch(string(text), -1) {
 		commands = append(commands, page{method: m[1], path: m[2]})
 	}
-	if len(list) < 10 || len(commands) < 6 {
+	if len(list) < 10 || len(commands) < 12 {
 		t.Fatalf("only %d pages and %d commands", len(list), len(commands))
 	}
 	// The token signs in to the console, and to nothing else.
@@ -255,7 +259,7 @@ func TestTheOperatorsFence(t *testing.T) {
 		refused(c, http.StatusSeeOther)
 	}
 	for _, p := range commands {
-		path := strings.NewReplacer("{slug}", x.slug, "{state}", "suspended").Replace(p.path)
+		path := strings.NewReplacer("{slug}", x.slug, "{state}", "suspended", "{shard}", "s1").Replace(p.path)
 		for _, token := range []string{"", x.token, "haat-ops-" + strings.Repeat("a", 32), s.opsToken + "x", s.opsToken[:20]} {
 			refused(call{method: p.method, url: "ops.test" + path, token: token}, 401)
 		}

@@ -39,7 +39,7 @@ func openPostgres(ctx context.Context, dsn string) (*postgres, error) {
 func postgresConfig(dsn string) (*pgxpool.Config, error) {
 	cfg, err := pgxpool.ParseConfig(dsn)
 	if err != nil {
-		return nil, err
+		return nil, plainDSN(err)
 	}
 	set := cfg.ConnConfig.RuntimeParams
 	for k, v := range map[string]string{

@@ -26,6 +26,8 @@ func pgError(err error) error {
 	switch e.Code {
 	case "HA001":
 		return fmt.Errorf("%w: %w", ErrMoved, err)
+	case "HA003":
+		return fmt.Errorf("%w: %w", errFenced, err)
 	case "23505":
 		return fmt.Errorf("%w: %w", ErrUnique, err)
 	case "23514":

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -146,9 +145,6 @@ func (s *Shard) Close() error { return s.e.close() }
 // Full reports whether the last write found no room on the disk. The next one
 // that does is enough to make it false.
 func (s *Shard) Full() bool { return s.e.full() }
-
-// Full is as that of a shard.
-func (c *Control) Full() bool { return c.e.full() }
 
 // Engine is "sqlite" or "postgres".
 func (s *Shard) Engine() string { return s.e.name() }
@@ -300,74 +296,6 @@ func (c counted) query(ctx context.Context, q *stmt, args []any, row func(func(.
 func (c counted) exec(ctx context.Context, q *stmt, args []any) (int64, error) {
 	c.n.Add(1)
 	return c.session.exec(ctx, q, args)
-}
-
-// Control is the database of what belongs to no shop: accounts, the
-// directory, shards.
-type Control struct{ e engine }
-
-// ControlTx reads, and inside Change writes, the control database.
-type ControlTx struct {
-	s   session
-	now time.Time
-}
-
-// Now is one instant, the same throughout the transaction.
-func (t *ControlTx) Now() time.Time { return t.now }
-
-// OpenControl opens the control database: a PostgreSQL DSN or a SQLite path.
-func OpenControl(ctx context.Context, dsn string, o SQLiteOptions, schemas []*SchemaSet) (*Control, error) {
-	var e engine
-	var err error
-	if strings.HasPrefix(dsn, "postgres://") || strings.HasPrefix(dsn, "postgresql://") {
-		e, err = openPostgres(ctx, dsn)
-	} else {
-		e, err = openSQLite(dsn, o)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if err := migrate(ctx, e, schemas, false); err != nil {
-		return nil, errors.Join(err, e.close())
-	}
-	return &Control{e}, nil
-}
-
-// Close lets running work finish and closes the database.
-func (c *Control) Close() error { return c.e.close() }
-
-// View runs fn in one read-only snapshot.
-func (c *Control) View(ctx context.Context, fn func(*ControlTx) error) error {
-	return c.e.read(ctx, func(s session) error { return fn(&ControlTx{s, time.Now().UTC()}) })
-}
-
-// Change runs fn in a transaction. Like a shop's change it may run again.
-func (c *Control) Change(ctx context.Context, fn func(*ControlTx) error) error {
-	return c.e.write(ctx, &work{run: func(s session) error {
-		return fn(&ControlTx{s, time.Now().UTC().Truncate(time.Microsecond)})
-	}})
-}
-
-// Exec runs q and gives the number of rows it wrote.
-func (t *ControlTx) Exec(ctx context.Context, q *ControlSQL, args ...any) (int64, error) {
-	return exec(ctx, t.s, &q.stmt, append([]any(nil), args...))
-}
-
-// ControlAll runs q and collects its rows.
-func ControlAll[T any](ctx context.Context, t *ControlTx, q *ControlSQL, scan func(*T) []any, args ...any) ([]T, error) {
-	var out []T
-	err := each(ctx, t.s, &q.stmt, scan, func(v T) error { out = append(out, v); return nil }, append([]any(nil), args...))
-	return out, err
-}
-
-// ControlOne runs q and gives its first row; false if there is none.
-func ControlOne[T any](ctx context.Context, t *ControlTx, q *ControlSQL, scan func(*T) []any, args ...any) (T, bool, error) {
-	all, err := ControlAll(ctx, t, q, scan, args...)
-	if err != nil || len(all) == 0 {
-		var none T
-		return none, false, err
-	}
-	return all[0], true, nil
 }
 
 // safely turns a panic of fn into an error, so that one change cannot take

@@ -35,7 +35,9 @@ type Snapshot struct {
 func (s *Shard) Snapshot(ctx context.Context) (*Snapshot, error) { return s.e.snapshot(ctx) }
 
 // Snapshot implements [Database].
-func (c *Control) Snapshot(ctx context.Context) (*Snapshot, error) { return c.e.snapshot(ctx) }
+func (c *Control) Snapshot(ctx context.Context) (*Snapshot, error) {
+	return c.at.Load().e.snapshot(ctx)
+}
 
 func (e *sqlite) snapshot(ctx context.Context) (*Snapshot, error) {
 	e.held.Add(1)

@@ -16,14 +16,13 @@ import (
 
 // Create makes a shop: on a shard first, with what fn writes there, then in
 // the directory, in one control transaction with what own writes (whose shop
-// it is). Called again with the same id after a crash it goes on where it
-// stopped. A slug that is taken is fault.Conflict "slug-taken"; the shop's
+// it is). Called again with the same id in this process it goes on where it
+// stopped; what a crash leaves, SweepOrphans erases. A slug that is taken is fault.Conflict "slug-taken"; the shop's
 // rows then wait for a call with another slug, or for SweepOrphans.
 func (f *Fleet) Create(ctx context.Context, shop id.Shop, slug, name string, fn func(*db.Tx) error, own func(*db.ControlTx) error) (*Room, error) {
 	if !ValidSlug(slug) {
 		return nil, fault.Invalid("/slug", "%q cannot be part of an address.", slug)
 	}
-	e := Entry{Shop: shop, Slug: slug, Name: name, Shard: f.place(shop), Epoch: 1, State: Open}
 	taken := false
 	err := f.control.View(ctx, func(t *db.ControlTx) (err error) {
 		_, taken, err = db.ControlOne(ctx, t, entryBySlug, scanEntry, slug)
@@ -35,13 +34,52 @@ func (f *Fleet) Create(ctx context.Context, shop id.Shop, slug, name string, fn 
 	if taken {
 		return nil, slugTaken(slug)
 	}
-	if _, err := f.Shard(e.Shard).Create(ctx, shop, e.Epoch, fn); err != nil && !errors.Is(err, db.ErrUnique) {
+	for range placeTries {
+		var r *Room
+		if r, err = f.create(ctx, shop, slug, name, fn, own); !errors.Is(err, errNotTaken) {
+			return r, err
+		}
+		// The shard was drained or filled meanwhile, and what is there already
+		// is nobody's. Look again which there are.
+		on, _ := f.placed.GetIfPresent(shop)
+		f.placed.Invalidate(shop)
+		if s := f.Shard(on); s != nil {
+			if err := s.Erase(ctx, shop); err != nil {
+				return nil, fmt.Errorf("erase a shop that shard %s did not take: %w", on, err)
+			}
+		}
+		if err := f.Reload(ctx); err != nil {
+			f.log.Warn("not every shard is open", "err", err)
+		}
+	}
+	return nil, noRoom()
+}
+
+// errNotTaken says that a shard was drained or filled while a shop was made.
+var errNotTaken = errors.New("it takes no new shops any more")
+
+const placeTries = 5
+
+func (f *Fleet) create(ctx context.Context, shop id.Shop, slug, name string, fn func(*db.Tx) error, own func(*db.ControlTx) error) (*Room, error) {
+	on, err := f.place(shop)
+	if err != nil {
+		return nil, err
+	}
+	e := Entry{Shop: shop, Slug: slug, Name: name, Shard: on, Epoch: 1, State: Open}
+	shard := f.Shard(on)
+	if shard == nil {
+		return nil, fmt.Errorf("shard %s: %w", on, errNotTaken)
+	}
+	if _, err := shard.Create(ctx, shop, e.Epoch, fn); err != nil && !errors.Is(err, db.ErrUnique) {
 		return nil, fmt.Errorf("create the shop on shard %s: %w", e.Shard, err)
 	}
 	err = f.control.Change(ctx, func(t *db.ControlTx) error {
 		e.Created = t.Now()
 		_, err := t.Exec(ctx, addEntry, shop, slug, name, e.Shard, e.Epoch, e.State, e.Created)
 		if err != nil {
+			return err
+		}
+		if err := takes(ctx, t, e.Shard); err != nil {
 			return err
 		}
 		return own(t)
@@ -59,13 +97,6 @@ func (f *Fleet) Create(ctx context.Context, shop id.Shop, slug, name string, fn 
 
 func slugTaken(slug string) error {
 	return fault.Conflict("slug-taken", "The address %q is taken.", slug)
-}
-
-// place picks the shard for a new shop by its id, whose low bits are random,
-// so that a sign-up that is tried again finds the rows that it left.
-func (f *Fleet) place(shop id.Shop) string {
-	names := f.ShardNames()
-	return names[int64(shop)%int64(len(names))]
 }
 
 // orphanPages is how many pages of shops one call of SweepOrphans looks at on

@@ -85,6 +85,12 @@ type Fleet struct {
 
 	reloading  sync.Mutex
 	identities map[string]string // the open shard, by what its database is
+	keeping    sync.Mutex        // changes of the list of shards by this process
+
+	placing sync.Mutex
+	placed  *otter.Cache[id.Shop, string] // the shards that new shops were put on
+	since   *shards                       // the list whose numbers added adds to
+	added   map[string]int64
 }
 
 // Entry is a row of the directory.
@@ -125,18 +131,29 @@ func scanEntry(e *Entry) []any {
 }
 
 // OpenFleet opens every shard of the directory, making the first embedded
-// ones if there are none.
+// ones if there are none. One that cannot be reached is opened later, by
+// Reload, as long as another is open; anything else that is wrong with one is
+// an error.
 func OpenFleet(ctx context.Context, c Config) (*Fleet, error) {
 	f := &Fleet{cfg: c, control: c.Control, domain: strings.ToLower(c.Domain), log: c.Log, page: 1000, identities: map[string]string{}}
 	f.bySlug = otter.Must(&otter.Options[string, Entry]{MaximumSize: cmp.Or(c.Cached, 100_000), ExpiryCalculator: otter.ExpiryWriting[string, Entry](time.Minute)})
 	f.byID = otter.Must(&otter.Options[id.Shop, Entry]{MaximumSize: cmp.Or(c.Cached, 100_000), ExpiryCalculator: otter.ExpiryWriting[id.Shop, Entry](time.Minute)})
+	f.placed = otter.Must(&otter.Options[id.Shop, string]{MaximumSize: 10_000, ExpiryCalculator: otter.ExpiryWriting[id.Shop, string](settled)})
 	f.shards.Store(&shards{})
 	if f.markKey = c.Key; f.markKey == nil {
 		f.markKey = make([]byte, 32)
 		rand.Read(f.markKey)
 	}
 	if err := f.Reload(ctx); err != nil {
-		return nil, errors.Join(err, f.Close())
+		// One server of several that cannot be reached stops no start.
+		away := len(f.ShardNames()) > 0
+		for _, why := range f.Closed() {
+			away = away && db.Unreachable(why)
+		}
+		if !away || len(f.Closed()) == 0 {
+			return nil, errors.Join(err, f.Close())
+		}
+		f.log.Error("not every shard could be opened; it will be tried again", "err", err)
 	}
 	return f, nil
 }

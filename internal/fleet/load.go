@@ -41,7 +41,7 @@ func (f *Fleet) Load(ctx context.Context, shops []Filling) (int, error) {
 		if !ValidSlug(s.Slug) {
 			return 0, fmt.Errorf("%q cannot be part of an address", s.Slug)
 		}
-		on[f.place(s.Shop)] = append(on[f.place(s.Shop)], s.Filling)
+		on[f.spread(s.Shop)] = append(on[f.spread(s.Shop)], s.Filling)
 	}
 	var g errgroup.Group
 	for name, part := range on {
@@ -57,7 +57,7 @@ func (f *Fleet) Load(ctx context.Context, shops []Filling) (int, error) {
 	}
 	err = f.control.Change(ctx, func(t *db.ControlTx) error {
 		for _, s := range shops {
-			if _, err := t.Exec(ctx, addEntry, s.Shop, s.Slug, s.Name, f.place(s.Shop), 1, Open, s.Made); err != nil {
+			if _, err := t.Exec(ctx, addEntry, s.Shop, s.Slug, s.Name, f.spread(s.Shop), 1, Open, s.Made); err != nil {
 				if errors.Is(err, db.ErrUnique) {
 					return slugTaken(s.Slug)
 				}

@@ -22,6 +22,7 @@ type Listing struct {
 	Capacity int64  // shops that are put on it at most; 0 for no limit
 	Identity string // the database that it was when it was added; empty for a file
 	Created  time.Time
+	Shops    int64 // that the directory has there
 	Replicas []Replica
 }
 
@@ -37,13 +38,13 @@ const (
 
 var (
 	shardColumns = `id, dsn, state, term, capacity, identity, created_at`
-	listShards   = db.C(`SELECT ` + shardColumns + ` FROM shard WHERE state <> 'removed' ORDER BY id`)
+	listShards   = db.C(`SELECT ` + shardColumns + `, shops FROM shard WHERE state <> 'removed' ORDER BY id`)
 	listReplicas = db.C(`SELECT shard, name, dsn FROM shard_replica ORDER BY shard, name`)
 	addShard     = db.C(`INSERT INTO shard (` + shardColumns + `) VALUES ($1, $2, 'open', 1, $3, $4, $5) ON CONFLICT (id) DO NOTHING`)
 )
 
 func scanListing(l *Listing) []any {
-	return []any{&l.Name, &l.DSN, &l.State, &l.Term, &l.Capacity, &l.Identity, &l.Created}
+	return []any{&l.Name, &l.DSN, &l.State, &l.Term, &l.Capacity, &l.Identity, &l.Created, &l.Shops}
 }
 
 // Listings reads the shards of a control database, in the order of their
@@ -77,13 +78,15 @@ func IsPostgres(dsn string) bool {
 	return strings.HasPrefix(dsn, "postgres://") || strings.HasPrefix(dsn, "postgresql://")
 }
 
-// shards are the shards that are open in this process, and what the control
-// database said of them. It is replaced, never changed.
+// shards are the shards that are open in this process, what the control
+// database said of them, and why others are not open. It is replaced, never
+// changed.
 type shards struct {
 	open     map[string]*db.Shard
 	listing  map[string]Listing
 	standbys map[string]*standbys // of shards that have replicas
 	names    []string
+	failed   map[string]error
 }
 
 // list fills an empty control database with the first shards.
@@ -116,11 +119,7 @@ func (f *Fleet) connect(ctx context.Context, l Listing) (s *db.Shard, is string,
 	if IsPostgres(l.DSN) {
 		s, err = db.OpenPostgres(ctx, l.DSN, f.cfg.Schemas)
 	} else {
-		path := l.DSN
-		if !filepath.IsAbs(path) {
-			path = filepath.Join(f.cfg.Dir, path)
-		}
-		s, err = db.OpenSQLite(ctx, path, f.cfg.SQLite, f.cfg.Schemas)
+		s, err = db.OpenSQLite(ctx, f.path(l.DSN), f.cfg.SQLite, f.cfg.Schemas)
 	}
 	if err != nil {
 		return nil, "", fmt.Errorf("shard %s: %w", l.Name, err)
@@ -131,6 +130,13 @@ func (f *Fleet) connect(ctx context.Context, l Listing) (s *db.Shard, is string,
 	return s, is, nil
 }
 
+func (f *Fleet) path(dsn string) string {
+	if filepath.IsAbs(dsn) {
+		return dsn
+	}
+	return filepath.Join(f.cfg.Dir, dsn)
+}
+
 // Reload opens the shards that the control database lists and that are not
 // open here, and takes note of what it says of the others. One that cannot be
 // opened keeps no other from being opened; its error is returned, and the next
@@ -138,11 +144,14 @@ func (f *Fleet) connect(ctx context.Context, l Listing) (s *db.Shard, is string,
 func (f *Fleet) Reload(ctx context.Context) error {
 	f.reloading.Lock()
 	defer f.reloading.Unlock()
+	if err := f.control.Follow(ctx); err != nil {
+		return err
+	}
 	all, err := f.list(ctx)
 	if err != nil {
 		return err
 	}
-	now, next := f.shards.Load(), &shards{open: map[string]*db.Shard{}, listing: map[string]Listing{}, standbys: map[string]*standbys{}}
+	now, next := f.shards.Load(), &shards{open: map[string]*db.Shard{}, listing: map[string]Listing{}, standbys: map[string]*standbys{}, failed: map[string]error{}}
 	var left []*standby
 	for _, l := range all {
 		s := now.open[l.Name]
@@ -154,12 +163,24 @@ func (f *Fleet) Reload(ctx context.Context) error {
 					bad = errors.Join(fmt.Errorf("shard %s: its database is that of shard %s", l.Name, other), s.Close())
 				}
 			}
+			if bad == nil && l.Identity != "" && l.Identity != is {
+				bad = errors.Join(fmt.Errorf("shard %s: its address leads to another database than the one that was added: %s, not %s", l.Name, is, l.Identity), s.Close())
+			}
 			if bad != nil {
-				err = errors.Join(err, bad)
+				err, next.failed[l.Name] = errors.Join(err, bad), bad
 				continue
 			}
 			if is != "" {
 				f.identities[is] = l.Name
+			}
+			if l.Identity == "" && is != "" {
+				bad := f.control.Change(ctx, func(t *db.ControlTx) error {
+					_, err := t.Exec(ctx, setIdentity, l.Name, is)
+					return err
+				})
+				if bad != nil {
+					err = errors.Join(err, fmt.Errorf("note which database shard %s is: %w", l.Name, bad))
+				}
 			}
 		}
 		next.open[l.Name], next.listing[l.Name], next.names = s, l, append(next.names, l.Name)
@@ -198,6 +219,9 @@ func (f *Fleet) ShardNames() []string { return f.shards.Load().names }
 // Shard gives a shard by name, for shard-wide statements; nil if none of that
 // name is open here.
 func (f *Fleet) Shard(name string) *db.Shard { return f.shards.Load().open[name] }
+
+// Closed gives the shards that are listed and not open here, and why.
+func (f *Fleet) Closed() map[string]error { return f.shards.Load().failed }
 
 // Listing gives what the control database said of a shard when it was read
 // last.

@@ -19,7 +19,6 @@ func TestTwoShardsOfOneDatabase(t *testing.T) {
 	one, two, controlDSN := dbtest.Postgres(t), dbtest.Postgres(t), dbtest.Postgres(t)
 	for _, c := range []struct{ name, dsn, want string }{
 		{"another", two, ""},
-		{"the same", one, "its database is that of shard s1"},
 		{"the same by another name", one + "&application_name=b", "its database is that of shard s1"},
 		{"the control database", controlDSN, "control database"},
 	} {

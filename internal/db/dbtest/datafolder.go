@@ -113,11 +113,8 @@ func postgresTemplate(bin string, as user) (string, error) {
 	}
 	defer os.RemoveAll(dir)
 	data := filepath.Join(dir, "data")
-	initdb := exec.Command(filepath.Join(bin, "initdb"), append([]string{"-D", data}, initdbFlags...)...)
-	initdb.Dir = dir
-	initdb.SysProcAttr = &syscall.SysProcAttr{Credential: as.credential()}
-	if out, err := initdb.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%w: %s", err, out)
+	if err := initdb(bin, dir, data, as); err != nil {
+		return "", err
 	}
 	// A half-made copy never has the name that is looked for.
 	half := template + ".half"
@@ -128,6 +125,17 @@ func postgresTemplate(bin string, as user) (string, error) {
 		return "", err
 	}
 	return template, os.Rename(half, template)
+}
+
+// initdb makes a new cluster's data, run in a folder that the user may enter.
+func initdb(bin, dir, data string, as user) error {
+	c := exec.Command(filepath.Join(bin, "initdb"), append([]string{"-D", data}, initdbFlags...)...)
+	c.Dir = dir
+	c.SysProcAttr = &syscall.SysProcAttr{Credential: as.credential()}
+	if out, err := c.CombinedOutput(); err != nil {
+		return fmt.Errorf("%w: %s", err, out)
+	}
+	return nil
 }
 
 func cacheDir() (string, error) {

@@ -75,7 +75,7 @@ func startedPostgres() (*postgres, error) {
 		return nil, errors.New("dbtest: the servers have been stopped")
 	}
 	if servers.postgres == nil && servers.err == nil {
-		servers.postgres, servers.err = startPostgres()
+		servers.postgres, servers.err = startPostgres(copyTree)
 	}
 	return servers.postgres, servers.err
 }
@@ -116,7 +116,9 @@ wait $pid
 [ -e "$dir/keep" ] || rm -rf "$dir"
 `
 
-func startPostgres() (*postgres, error) {
+// startPostgres starts a server on a folder of data that fill makes of a
+// template.
+func startPostgres(fill func(to, from string, as user) error) (*postgres, error) {
 	bin, err := postgresPrograms()
 	if err != nil {
 		return nil, err
@@ -134,7 +136,7 @@ func startPostgres() (*postgres, error) {
 		return nil, err
 	}
 	s := &postgres{dir: dir, bin: bin, as: as}
-	err = copyTree(s.data(), template, as)
+	err = fill(s.data(), template, as)
 	if err == nil {
 		err = s.start()
 	}
@@ -299,4 +301,19 @@ func postgresPrograms() (string, error) {
 func version(bin string) int {
 	n, _ := strconv.Atoi(filepath.Base(filepath.Dir(bin)))
 	return n
+}
+
+// Exec runs SQL on a database, as the role of its DSN.
+func Exec(tb testing.TB, dsn, text string) {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, dsn)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	_, err = conn.Exec(ctx, text)
+	if err = errors.Join(err, conn.Close(ctx)); err != nil {
+		tb.Fatal(err)
+	}
 }

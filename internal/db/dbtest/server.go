@@ -26,7 +26,25 @@ type Server struct {
 // NewServer starts a server with one empty database.
 func NewServer(tb testing.TB) *Server {
 	tb.Helper()
-	p, err := startPostgres()
+	return newServer(tb, copyTree)
+}
+
+// NewCluster is as NewServer, with a system identifier that no other server
+// has: those that NewServer starts are copies of one.
+func NewCluster(tb testing.TB) *Server {
+	tb.Helper()
+	return newServer(tb, func(to, _ string, as user) error {
+		bin, err := postgresPrograms()
+		if err != nil {
+			return err
+		}
+		return initdb(bin, filepath.Dir(to), to, as)
+	})
+}
+
+func newServer(tb testing.TB, fill func(to, from string, as user) error) *Server {
+	tb.Helper()
+	p, err := startPostgres(fill)
 	if err != nil {
 		tb.Fatal(err)
 	}

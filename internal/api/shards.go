@@ -1,0 +1,199 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"haat/internal/fault"
+)
+
+// Sharder is what the operator can do about shards. Refusals are one line
+// each, and change nothing.
+type Sharder interface {
+	// Shards lists the shards, in the order of their names.
+	Shards(ctx context.Context) ([]ShardSummary, error)
+	// AddShard lists a database as a shard that takes new shops.
+	AddShard(ctx context.Context, s NewShard) error
+	// SetShard changes what is listed of a shard.
+	SetShard(ctx context.Context, name string, c ShardChange) error
+	// OpenShard lets a shard take new shops again.
+	OpenShard(ctx context.Context, name string) error
+	// DrainShard has a shard take no new shops, and tells how many it still
+	// holds.
+	DrainShard(ctx context.Context, name string, tell func(Drained)) (Drained, error)
+	// RemoveShard forgets a shard that holds no shops.
+	RemoveShard(ctx context.Context, name string) error
+}
+
+// ShardSummary is a shard as the operator sees it.
+type ShardSummary struct {
+	Name     string           `json:"name"`
+	Engine   string           `json:"engine"` // sqlite or postgres
+	Address  string           `json:"address"`
+	State    string           `json:"state"` // open or draining
+	Problem  string           `json:"problem,omitempty"`
+	Shops    int64            `json:"shops"`
+	Capacity int64            `json:"capacity"` // 0 for no limit
+	Term     int64            `json:"term"`
+	Created  time.Time        `json:"created_at"`
+	Replicas []ReplicaSummary `json:"replicas,omitempty"`
+}
+
+// ReplicaSummary is a standby that shops are read from.
+type ReplicaSummary struct {
+	Name    string `json:"name"`
+	Address string `json:"address"`
+}
+
+// NewShard is a database that is to be a shard.
+type NewShard struct {
+	Name     string       `json:"name"`
+	DSN      string       `json:"dsn"`
+	Capacity int64        `json:"capacity,omitempty"`
+	Replicas []NewReplica `json:"replicas,omitempty"`
+}
+
+// NewReplica is a standby that is to be read from.
+type NewReplica struct {
+	Name string `json:"name"`
+	DSN  string `json:"dsn"`
+}
+
+// ShardChange is what is to be different about a shard.
+type ShardChange struct {
+	Capacity *int64       `json:"capacity,omitempty"`
+	Replicas []NewReplica `json:"replicas,omitempty"` // added, or with another DSN
+	Drop     []string     `json:"drop,omitempty"`     // replicas that are forgotten
+}
+
+// Drained is how far the draining of a shard has come.
+type Drained struct {
+	Left    int64  `json:"left"` // shops that the shard still holds
+	Done    bool   `json:"done,omitempty"`
+	Failure string `json:"failure,omitempty"`
+}
+
+func sharderRoutes(o Sharder, handle func(string, func(http.ResponseWriter, *http.Request) (any, error))) {
+	handle("GET /ops/v1/shards", func(w http.ResponseWriter, r *http.Request) (any, error) {
+		return o.Shards(r.Context())
+	})
+	handle("POST /ops/v1/shards", func(w http.ResponseWriter, r *http.Request) (any, error) {
+		var s NewShard
+		if err := readJSON(r, &s); err != nil {
+			return nil, err
+		}
+		return struct{}{}, o.AddShard(r.Context(), s)
+	})
+	handle("PATCH /ops/v1/shards/{shard}", func(w http.ResponseWriter, r *http.Request) (any, error) {
+		var c ShardChange
+		if err := readJSON(r, &c); err != nil {
+			return nil, err
+		}
+		return struct{}{}, o.SetShard(r.Context(), r.PathValue("shard"), c)
+	})
+	handle("POST /ops/v1/shards/{shard}/open", func(w http.ResponseWriter, r *http.Request) (any, error) {
+		return struct{}{}, o.OpenShard(r.Context(), r.PathValue("shard"))
+	})
+	handle("POST /ops/v1/shards/{shard}/drain", func(w http.ResponseWriter, r *http.Request) (any, error) {
+		c := http.NewResponseController(w)
+		_ = c.SetReadDeadline(time.Time{})
+		_ = c.SetWriteDeadline(time.Time{})
+		enc, begun := json.NewEncoder(w), false
+		last, err := o.DrainShard(r.Context(), r.PathValue("shard"), func(d Drained) {
+			begun = true
+			_ = enc.Encode(d)
+			_ = c.Flush()
+		})
+		if err != nil && begun {
+			last.Failure, err = err.Error(), nil
+		}
+		last.Done = true
+		return last, err
+	})
+	handle("DELETE /ops/v1/shards/{shard}", func(w http.ResponseWriter, r *http.Request) (any, error) {
+		return struct{}{}, o.RemoveShard(r.Context(), r.PathValue("shard"))
+	})
+}
+
+func readJSON(r *http.Request, into any) error {
+	d := json.NewDecoder(r.Body)
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil {
+		return fault.Invalid("", "The request cannot be read: %v.", err)
+	}
+	return nil
+}
+
+// Shards implements Operator.
+func (c *OperatorClient) Shards(ctx context.Context) (out []ShardSummary, err error) {
+	return out, c.get(ctx, "GET", "/ops/v1/shards", &out)
+}
+
+func (c *OperatorClient) send(ctx context.Context, method, path string, body any) error {
+	b, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	res, err := c.do(ctx, method, path, bytes.NewReader(b))
+	if err != nil {
+		return err
+	}
+	return res.Body.Close()
+}
+
+func (c *OperatorClient) post(ctx context.Context, path string, body any) (*http.Response, error) {
+	b, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	return c.do(ctx, "POST", path, bytes.NewReader(b))
+}
+
+// AddShard implements Operator.
+func (c *OperatorClient) AddShard(ctx context.Context, s NewShard) error {
+	return c.send(ctx, "POST", "/ops/v1/shards", s)
+}
+
+// SetShard implements Operator.
+func (c *OperatorClient) SetShard(ctx context.Context, name string, x ShardChange) error {
+	return c.send(ctx, "PATCH", "/ops/v1/shards/"+url.PathEscape(name), x)
+}
+
+// OpenShard implements Operator.
+func (c *OperatorClient) OpenShard(ctx context.Context, name string) error {
+	return c.send(ctx, "POST", "/ops/v1/shards/"+url.PathEscape(name)+"/open", nil)
+}
+
+// RemoveShard implements Operator.
+func (c *OperatorClient) RemoveShard(ctx context.Context, name string) error {
+	return c.send(ctx, "DELETE", "/ops/v1/shards/"+url.PathEscape(name), nil)
+}
+
+// DrainShard implements Operator.
+func (c *OperatorClient) DrainShard(ctx context.Context, name string, tell func(Drained)) (d Drained, err error) {
+	res, err := c.do(ctx, "POST", "/ops/v1/shards/"+url.PathEscape(name)+"/drain", nil)
+	if err != nil {
+		return d, err
+	}
+	defer res.Body.Close()
+	for dec := json.NewDecoder(res.Body); ; {
+		d = Drained{}
+		if err := dec.Decode(&d); err != nil {
+			return d, fmt.Errorf("the server stopped answering before the shard was drained; the same command goes on: %w", err)
+		}
+		switch {
+		case !d.Done:
+			tell(d)
+		case d.Failure != "":
+			return d, errors.New(d.Failure)
+		default:
+			return d, nil
+		}
+	}
+}

@@ -1,0 +1,130 @@
+package app
+
+import (
+	"context"
+	"io"
+
+	"haat/internal/api"
+	"haat/internal/cli"
+	"haat/internal/fleet"
+)
+
+// Shards implements api.Operator.
+func (a *App) Shards(ctx context.Context) ([]api.ShardSummary, error) {
+	all, err := fleet.Listings(ctx, a.control)
+	if err != nil {
+		return nil, err
+	}
+	closed, out := a.fleet.Closed(), make([]api.ShardSummary, 0, len(all))
+	for _, l := range all {
+		s := api.ShardSummary{
+			Name: l.Name, Engine: "sqlite", Address: fleet.Redacted(l.DSN), State: l.State, Shops: l.Shops, Capacity: l.Capacity, Term: l.Term, Created: l.Created,
+		}
+		if fleet.IsPostgres(l.DSN) {
+			s.Engine = "postgres"
+		}
+		if why := closed[l.Name]; why != nil {
+			s.Problem = sentence(why)
+		}
+		for _, r := range l.Replicas {
+			s.Replicas = append(s.Replicas, api.ReplicaSummary{Name: r.Name, Address: fleet.Redacted(r.DSN)})
+		}
+		out = append(out, s)
+	}
+	return out, nil
+}
+
+func replicas(of []api.NewReplica) (out []fleet.Replica) {
+	for _, r := range of {
+		out = append(out, fleet.Replica{Name: r.Name, DSN: r.DSN})
+	}
+	return out
+}
+
+// AddShard implements api.Operator.
+func (a *App) AddShard(ctx context.Context, s api.NewShard) error {
+	return a.fleet.AddShard(ctx, fleet.Listing{Name: s.Name, DSN: s.DSN, Capacity: s.Capacity, Replicas: replicas(s.Replicas)})
+}
+
+// SetShard implements api.Operator.
+func (a *App) SetShard(ctx context.Context, name string, c api.ShardChange) error {
+	return a.fleet.SetShard(ctx, name, fleet.ShardChange{Capacity: c.Capacity, Replicas: replicas(c.Replicas), Drop: c.Drop})
+}
+
+// OpenShard implements api.Operator.
+func (a *App) OpenShard(ctx context.Context, name string) error {
+	return a.fleet.SetShardState(ctx, name, fleet.ShardOpen)
+}
+
+// DrainShard implements api.Operator.
+func (a *App) DrainShard(ctx context.Context, name string, tell func(api.Drained)) (d api.Drained, err error) {
+	if err := a.fleet.SetShardState(ctx, name, fleet.ShardDraining); err != nil {
+		return d, err
+	}
+	l, _ := a.fleet.Listing(name)
+	return api.Drained{Left: l.Shops}, nil
+}
+
+// RemoveShard implements api.Operator.
+func (a *App) RemoveShard(ctx context.Context, name string) error {
+	return a.fleet.RemoveShard(ctx, name)
+}
+
+type (
+	shardCmd struct {
+		List   shardListCmd   `cmd:"" help:"List shards."`
+		Add    shardAddCmd    `cmd:"" help:"Add a database that shops are put on."`
+		Set    shardSetCmd    `cmd:"" help:"Change a shard's capacity or replicas."`
+		Open   shardOpenCmd   `cmd:"" help:"Let a shard take new shops again."`
+		Drain  shardDrainCmd  `cmd:"" help:"Have a shard take no new shops."`
+		Remove shardRemoveCmd `cmd:"" help:"Forget a shard that holds no shops."`
+	}
+	shardListCmd struct {
+		remote
+		cli.ShardList
+	}
+	shardAddCmd struct {
+		remote
+		cli.ShardAdd
+	}
+	shardSetCmd struct {
+		remote
+		cli.ShardSet
+	}
+	shardOpenCmd struct {
+		remote
+		cli.ShardOpen
+	}
+	shardDrainCmd struct {
+		remote
+		cli.ShardDrain
+	}
+	shardRemoveCmd struct {
+		remote
+		cli.ShardRemove
+	}
+)
+
+func (c *shardListCmd) Run(ctx context.Context, out io.Writer) error {
+	return c.operate(ctx, func(o api.Operator) error { return c.ShardList.Run(ctx, o, out) })
+}
+
+func (c *shardAddCmd) Run(ctx context.Context, out io.Writer) error {
+	return c.operate(ctx, func(o api.Operator) error { return c.ShardAdd.Run(ctx, o, out) })
+}
+
+func (c *shardSetCmd) Run(ctx context.Context, out io.Writer) error {
+	return c.operate(ctx, func(o api.Operator) error { return c.ShardSet.Run(ctx, o, out) })
+}
+
+func (c *shardOpenCmd) Run(ctx context.Context, out io.Writer) error {
+	return c.operate(ctx, func(o api.Operator) error { return c.ShardOpen.Run(ctx, o, out) })
+}
+
+func (c *shardDrainCmd) Run(ctx context.Context, out io.Writer) error {
+	return c.operate(ctx, func(o api.Operator) error { return c.ShardDrain.Run(ctx, o, out) })
+}
+
+func (c *shardRemoveCmd) Run(ctx context.Context, out io.Writer) error {
+	return c.operate(ctx, func(o api.Operator) error { return c.ShardRemove.Run(ctx, o, out) })
+}

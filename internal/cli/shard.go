@@ -1,0 +1,147 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"haat/internal/api"
+)
+
+// ShardList lists shards.
+type ShardList struct{}
+
+// Run prints a table.
+func (c *ShardList) Run(ctx context.Context, o api.Sharder, out io.Writer) error {
+	all, err := o.Shards(ctx)
+	if err != nil {
+		return err
+	}
+	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "SHARD\tENGINE\tSTATE\tSHOPS\tCAPACITY\tTERM\tADDRESS")
+	for _, s := range all {
+		state, capacity := s.State, "no limit"
+		if s.Problem != "" {
+			state += ", not open"
+		}
+		if s.Capacity > 0 {
+			capacity = fmt.Sprint(s.Capacity)
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\t%d\t%s\n", s.Name, s.Engine, state, s.Shops, capacity, s.Term, s.Address)
+		for _, r := range s.Replicas {
+			fmt.Fprintf(t, "\treplica %s\t\t\t\t\t%s\n", r.Name, r.Address)
+		}
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for _, s := range all {
+		if s.Problem != "" {
+			fmt.Fprintf(out, "%s is not open: %s\n", s.Name, s.Problem)
+		}
+	}
+	return nil
+}
+
+// ShardAdd adds a shard.
+type ShardAdd struct {
+	Name     string            `arg:"" help:"How the shard is called, such as s2."`
+	DSN      string            `arg:"" help:"postgres://user:password@host/database of an empty database, or a file's name in the data folder's shards/." name:"dsn"`
+	Replica  map[string]string `help:"A standby that may be read from, as name=DSN; may be given several times." placeholder:"NAME=DSN" mapsep:"none"`
+	Capacity int64             `default:"0" help:"Shops that are put on it at most; 0 for no limit."`
+}
+
+func replicas(named map[string]string) (out []api.NewReplica) {
+	for name, dsn := range named {
+		out = append(out, api.NewReplica{Name: name, DSN: dsn})
+	}
+	slices.SortFunc(out, func(a, b api.NewReplica) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}
+
+// Run adds the shard.
+func (c *ShardAdd) Run(ctx context.Context, o api.Sharder, out io.Writer) error {
+	if err := o.AddShard(ctx, api.NewShard{Name: c.Name, DSN: c.DSN, Capacity: c.Capacity, Replicas: replicas(c.Replica)}); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(out, "Shard %s is open, and takes new shops.\n", c.Name)
+	return err
+}
+
+// ShardSet changes a shard.
+type ShardSet struct {
+	Name        string            `arg:"" help:"The shard, such as s2."`
+	Capacity    *int64            `help:"Shops that are put on it at most; 0 for no limit."`
+	Replica     map[string]string `help:"A standby that may be read from, as name=DSN; may be given several times." placeholder:"NAME=DSN" mapsep:"none"`
+	DropReplica []string          `help:"A replica that is not to be read from any more." placeholder:"NAME"`
+}
+
+// Run changes the shard.
+func (c *ShardSet) Run(ctx context.Context, o api.Sharder, out io.Writer) error {
+	if err := o.SetShard(ctx, c.Name, api.ShardChange{Capacity: c.Capacity, Replicas: replicas(c.Replica), Drop: c.DropReplica}); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(out, "Shard %s is as you said.\n", c.Name)
+	return err
+}
+
+// ShardOpen opens a shard for new shops.
+type ShardOpen struct {
+	Name string `arg:"" help:"The shard, such as s2."`
+}
+
+// Run opens the shard.
+func (c *ShardOpen) Run(ctx context.Context, o api.Sharder, out io.Writer) error {
+	if err := o.OpenShard(ctx, c.Name); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(out, "Shard %s takes new shops.\n", c.Name)
+	return err
+}
+
+// ShardDrain drains a shard.
+type ShardDrain struct {
+	Name string `arg:"" help:"The shard, such as s1."`
+}
+
+// Run drains the shard, saying once a second how many shops are left.
+func (c *ShardDrain) Run(ctx context.Context, o api.Sharder, out io.Writer) error {
+	start, bar := time.Now(), NewBar(out)
+	first := int64(-1)
+	d, err := o.DrainShard(ctx, c.Name, func(d api.Drained) {
+		if first < 0 {
+			first = d.Left
+		}
+		if bar.Due() {
+			bar.Show(first-d.Left, first, fmt.Sprintf("%d of %d shops moved, in %v", first-d.Left, first, time.Since(start).Round(time.Second)))
+		}
+	})
+	bar.Clear()
+	if err != nil {
+		return err
+	}
+	if d.Left > 0 {
+		_, err = fmt.Fprintf(out, "Shard %s takes no new shops, and still holds %d.\n", c.Name, d.Left)
+		return err
+	}
+	_, err = fmt.Fprintf(out, "Shard %s holds no shops. Remove it with: haat shard remove %s\n", c.Name, c.Name)
+	return err
+}
+
+// ShardRemove forgets a shard.
+type ShardRemove struct {
+	Name string `arg:"" help:"The shard, such as s1."`
+}
+
+// Run removes the shard.
+func (c *ShardRemove) Run(ctx context.Context, o api.Sharder, out io.Writer) error {
+	if err := o.RemoveShard(ctx, c.Name); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(out, "Shard %s is not used any more. Its database is still there: keep or drop it as you like.\n", c.Name)
+	return err
+}
