@@ -240,7 +240,13 @@ func (a *App) watchShards() func(context.Context) error {
 		}
 		for _, name := range a.fleet.ShardNames() {
 			if s := a.fleet.Shard(name); s != nil {
-				look(name, s.Check)
+				look(name, func(ctx context.Context) error {
+					err := s.Check(ctx)
+					if a.fleet.Shard(name) != s {
+						return nil // it was closed meanwhile, on purpose
+					}
+					return err
+				})
 			}
 		}
 		for name, why := range closed {

@@ -182,7 +182,7 @@ var bodies = map[string]func(x *tenant) any{
 }
 
 // harmless are the parameters outside the path that name nothing of a shop's.
-var harmless = strings.Fields("option limit cursor sort stock available price_min price_max q status state days after Idempotency-Key Last-Event-ID")
+var harmless = strings.Fields("option limit cursor sort stock available price_min price_max q status state days after Idempotency-Key Last-Event-ID Haat-Consistency Haat-Mark")
 
 // route is an operation as the document has it.
 type route struct {

@@ -34,6 +34,7 @@ type Control struct {
 	at      atomic.Pointer[place]
 	o       SQLiteOptions
 	schemas []*SchemaSet
+	bare    bool // opened without schemas
 
 	mu  sync.Mutex // of going on elsewhere
 	was []engine   // still read by those who began there
@@ -64,14 +65,21 @@ const (
 )
 
 // OpenControl opens the control database: a PostgreSQL DSN or a SQLite path.
-// One that has moved is followed to where it is now.
+// One that has moved is followed to where it is now. Without schemas any
+// database is opened as it is, and nobody asks whether it moves.
 func OpenControl(ctx context.Context, dsn string, o SQLiteOptions, schemas []*SchemaSet) (*Control, error) {
-	c := &Control{o: o, schemas: append([]*SchemaSet{fenceSchema}, schemas...)}
+	c := &Control{o: o, bare: len(schemas) == 0, schemas: schemas}
+	if !c.bare {
+		c.schemas = append([]*SchemaSet{fenceSchema}, schemas...)
+	}
 	p, err := c.open(ctx, dsn)
 	if err != nil {
 		return nil, err
 	}
 	c.at.Store(p)
+	if c.bare {
+		return c, nil
+	}
 	if err := c.Follow(ctx); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
@@ -212,7 +220,7 @@ func (s *pgSession) atFence(reading bool) {
 func (c *Control) View(ctx context.Context, fn func(*ControlTx) error) error {
 	return c.here(ctx, func(p *place) error {
 		return p.e.read(ctx, func(s session) error {
-			if f, ok := s.(fenced); ok {
+			if f, ok := s.(fenced); ok && !c.bare {
 				f.atFence(true)
 			}
 			return fn(&ControlTx{s, time.Now().UTC()})
@@ -225,12 +233,16 @@ func (c *Control) View(ctx context.Context, fn func(*ControlTx) error) error {
 func (c *Control) Change(ctx context.Context, fn func(*ControlTx) error) error {
 	return c.here(ctx, func(p *place) error {
 		return p.e.write(ctx, &work{run: func(s session) error {
-			if f, ok := s.(fenced); ok {
+			switch f, ok := s.(fenced); {
+			case c.bare:
+			case ok:
 				f.atFence(false)
-			} else if f, err := fenceOf(ctx, s); err != nil {
-				return err
-			} else if f.state != "open" {
-				return errFenced
+			default:
+				if f, err := fenceOf(ctx, s); err != nil {
+					return err
+				} else if f.state != "open" {
+					return errFenced
+				}
 			}
 			return fn(&ControlTx{s, time.Now().UTC().Truncate(time.Microsecond)})
 		}})

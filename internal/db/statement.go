@@ -93,7 +93,7 @@ func (s *SchemaSet) Tables() ([]string, error) {
 // knows, on SQLite, that of the clocks included.
 func Newest(sets []*SchemaSet) (map[string]int64, error) {
 	out := map[string]int64{}
-	for _, s := range append([]*SchemaSet{clockSchema}, sets...) {
+	for _, s := range append([]*SchemaSet{clockSchema, fenceSchema}, sets...) {
 		steps, err := s.steps("sqlite")
 		if err != nil {
 			return nil, err
