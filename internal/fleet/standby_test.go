@@ -187,7 +187,7 @@ func TestReplicasThatAreNone(t *testing.T) {
 		{"primary", c.Primary.DSN(), fleet.ReplicaRefused, "it takes writes, so it is a primary"},
 		{"stranger", strings.Replace(c.Primary.DSN(), "test_1", "stranger", 1), fleet.ReplicaRefused, "it is another database"},
 		{"nobody", "postgres://nobody@127.0.0.1:1/none?connect_timeout=1", fleet.ReplicaUnreachable, "connect to PostgreSQL at 127.0.0.1"},
-		{"nonsense", "postgres://nobody@127.0.0.1:port/none", fleet.ReplicaUnreachable, "invalid port"},
+		{"nonsense", "postgres://nobody@127.0.0.1:port/none", fleet.ReplicaUnreachable, "it cannot be parsed"},
 	} {
 		c.List(t, r.name, r.dsn)
 		c.Await(t, r.name+" is judged", func() bool { return c.Health(r.name).State != fleet.ReplicaJoining })
