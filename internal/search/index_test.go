@@ -108,9 +108,9 @@ func TestFoundAndWellRanked(t *testing.T) {
 func TestRealCatalogues(t *testing.T) {
 	dir := os.Getenv("HAAT_SAMPLES")
 	if dir == "" {
-		dir = filepath.Join("..", "..", "..", "shared", "data", "shopify")
+		dir = filepath.Join("..", "..", "..", "shared", "data")
 	}
-	names, _ := filepath.Glob(filepath.Join(dir, "*.csv"))
+	names, _ := filepath.Glob(filepath.Join(dir, "shopify", "*.csv"))
 	if len(names) == 0 {
 		if os.Getenv("CI") == "true" {
 			t.Fatalf("the real exports are missing: %s", dir)

@@ -325,18 +325,24 @@ func (x *index) similar(w string) (out []uint32) {
 	if most == 0 {
 		return nil
 	}
-	from := []rune(w)
+	from, one := []rune(w), []rune(singular(w)) // candels is candle, even where nothing says candles
+	ending := len(from) - len(one)
 	var near [3][]uint32
 	best := most
 	for _, i := range x.sorted {
 		other := &x.words[i]
-		if d := int(other.runes) - n; d > best || d < -best || bits.OnesCount64(other.chars^chars) > 2*best {
+		if d := int(other.runes) - n; d > best || d < -best-ending || bits.OnesCount64(other.chars^chars) > 2*best+ending {
 			continue
 		}
 		if n <= 4 && other.chars != chars && (n == 3 || other.runes == 4) { // sofa is not soft, but mgu is mug
 			continue
 		}
-		if d := distance(from, []rune(other.text), best); d > 0 && d <= best {
+		text := []rune(other.text)
+		d := distance(from, text, best)
+		if ending > 0 {
+			d = min(d, distance(one, text, best))
+		}
+		if d > 0 && d <= best {
 			near[d] = append(near[d], i)
 			best = d
 		}
