@@ -43,6 +43,7 @@ type Operator interface {
 	// Incidents gives the register of what is wrong and of what lately was.
 	Incidents(ctx context.Context) (Incidents, error)
 	Checker
+	Moves
 }
 
 // ShopSummary is a shop as the operator sees it.
@@ -206,6 +207,7 @@ func OperatorHandler(o Operator, check func(token string) bool, log *slog.Logger
 	handle("GET /ops/v1/health", func(w http.ResponseWriter, r *http.Request) (any, error) {
 		return o.Health(r.Context())
 	})
+	serveMoves(o, handle)
 	handle("GET /ops/v1/incidents", func(w http.ResponseWriter, r *http.Request) (any, error) {
 		return o.Incidents(r.Context())
 	})

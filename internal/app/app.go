@@ -29,6 +29,7 @@ import (
 	"haat/internal/media/draw"
 	"haat/internal/media/fetch"
 	"haat/internal/meter"
+	"haat/internal/move"
 	"haat/internal/notify"
 	"haat/internal/op"
 	"haat/internal/order"
@@ -52,6 +53,7 @@ type App struct {
 	control  *db.Control
 	fleet    *fleet.Fleet
 	books    *books
+	mover    *move.Mover
 	bus      *event.Bus
 	store    media.Store // where pictures are
 	disk     *media.Disk // the data folder's own media/
@@ -99,7 +101,7 @@ func Schemas() []*db.SchemaSet {
 
 // ControlSchemas lists what the rooms keep in the control database.
 func ControlSchemas() []*db.SchemaSet {
-	return []*db.SchemaSet{fleet.Schema, op.ControlSchema, shop.ControlSchema}
+	return []*db.SchemaSet{fleet.Schema, op.ControlSchema, shop.ControlSchema, move.Schema}
 }
 
 // Open opens everything under the data folder and starts the workers. What it
@@ -155,6 +157,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (a *App, err error)
 	a.caller = post.New(post.Options{})
 	a.hooks = hook.NewSender(a.caller.Send, log)
 	a.pages = edge.New(a.fleet, edge.Options{Bytes: share.Pages, SharedFor: cfg.SharedFor, Fixed: web.SafeHeaders(cfg.strict())})
+	a.mover = move.New(move.Config{Fleet: a.fleet, Log: log})
 	a.books = newBooks(a.fleet, log)
 	a.fleet.OnCommit(a.books.wrote)
 	a.bus = event.NewBus(a.fleet, log)

@@ -27,6 +27,7 @@ type commands struct {
 	Demo    demoCmd    `cmd:"" help:"Serve the platform with a demo shop, to look around."`
 	Seed    seedCmd    `cmd:"" help:"Fill a data folder with made-up shops, as many as you like."`
 	Shop    shopCmd    `cmd:"" help:"List, show, suspend and resume shops."`
+	Move    moveCmd    `cmd:"" help:"Move a shop to another shard while it is served, or back; haat move list lists moves."`
 	Import  importCmd  `cmd:"" help:"Import a Shopify product CSV into a shop."`
 	Export  exportCmd  `cmd:"" help:"Export a shop's catalogue as a Shopify product CSV."`
 	Backup  backupCmd  `cmd:"" help:"Copy everything that is kept to a folder, while serving or not, and check the copy."`

@@ -69,6 +69,7 @@ func (a *App) sweepers(ctx context.Context) {
 	a.every(ctx, time.Minute, "erase unfinished sign-ups", func(ctx context.Context) error { return a.sweepOrphans(ctx, time.Hour) })
 	a.every(ctx, 10*time.Minute, "forget old codes and sessions", a.accounts.Sweep)
 	a.workers.Go(func() { a.importer.Work(ctx) })
+	a.workers.Go(func() { a.mover.Work(ctx) })
 	a.workers.Go(func() { a.books.keep(ctx, 5*time.Second) }) // a start has other things to do first
 }
 
