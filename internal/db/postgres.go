@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -16,7 +17,8 @@ import (
 // one that takes writes.
 type postgres struct {
 	pool  *pgxpool.Pool
-	tries int // of a transaction that the server ended, or lost
+	tries int          // of a transaction that the server ended, or lost
+	term  atomic.Int64 // of the shard, as this program was told; 0 if it was not
 }
 
 const (
@@ -30,10 +32,12 @@ func openPostgres(ctx context.Context, dsn string) (*postgres, error) {
 	if err != nil {
 		return nil, err
 	}
+	e := &postgres{tries: serverTries}
 	if cfg.ConnConfig.ValidateConnect == nil {
 		cfg.ConnConfig.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	}
-	return connectPostgres(ctx, cfg)
+	cfg.ConnConfig.ValidateConnect = e.refuseEarlier(cfg.ConnConfig.ValidateConnect)
+	return e, e.connect(ctx, cfg)
 }
 
 func postgresConfig(dsn string) (*pgxpool.Config, error) {
@@ -57,15 +61,19 @@ func postgresConfig(dsn string) (*pgxpool.Config, error) {
 }
 
 func connectPostgres(ctx context.Context, cfg *pgxpool.Config) (*postgres, error) {
-	pool, err := pgxpool.NewWithConfig(ctx, cfg)
-	if err != nil {
-		return nil, err
+	e := &postgres{tries: serverTries}
+	return e, e.connect(ctx, cfg)
+}
+
+func (e *postgres) connect(ctx context.Context, cfg *pgxpool.Config) (err error) {
+	if e.pool, err = pgxpool.NewWithConfig(ctx, cfg); err != nil {
+		return err
 	}
-	if err := pool.Ping(ctx); err != nil {
-		pool.Close()
-		return nil, cannotConnect(err)
+	if err := e.pool.Ping(ctx); err != nil {
+		e.pool.Close()
+		return cannotConnect(err)
 	}
-	return &postgres{pool, serverTries}, nil
+	return nil
 }
 
 func (e *postgres) name() string { return "postgres" }
@@ -132,7 +140,7 @@ func (e *postgres) writeOnce(ctx context.Context, w *work) (again bool, err erro
 	}
 	defer s.end()
 	if w.shop != 0 {
-		s.enter(w.shop)
+		s.enterAt(w.shop, e.term.Load())
 	}
 	if err = safely(func() error { return w.run(s) }); err == nil {
 		err = s.commit(ctx, w.tick)
@@ -141,6 +149,9 @@ func (e *postgres) writeOnce(ctx context.Context, w *work) (again bool, err erro
 	switch {
 	case err == nil || errors.Is(err, ErrDoubt):
 	case errors.As(err, &pg) && (pg.Code == "40001" || pg.Code == "40P01"):
+		again = true
+	case errors.Is(err, errEarlier):
+		e.pool.Reset() // another host may be the one
 		again = true
 	default:
 		again = s.broken(ctx)
@@ -161,7 +172,7 @@ func (e *postgres) migrate(ctx context.Context, fn func(session, func(string) er
 		return err
 	}
 	s.ahead = nil // a script is not a statement
-	if err := script(fmt.Sprintf(`BEGIN; SELECT pg_advisory_xact_lock(%d); SET LOCAL statement_timeout = 0`, migrationLock)); err != nil {
+	if err := script(fmt.Sprintf(`BEGIN; SELECT pg_advisory_xact_lock(%d); SET LOCAL statement_timeout = 0; SET LOCAL "haat.term" = -1`, migrationLock)); err != nil {
 		return pgError(err)
 	}
 	if err := fn(s, script); err != nil {

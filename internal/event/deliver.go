@@ -47,6 +47,8 @@ func (b *Bus) deliver(ctx context.Context, u *unit) error {
 	if err != nil {
 		return err
 	}
+	room = room.Once()
+	b.readAnew(u)
 	if err := b.load(ctx, room, u); err != nil {
 		return err
 	}

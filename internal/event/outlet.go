@@ -41,6 +41,7 @@ type unit struct {
 	work   sync.Mutex // held while delivering or replaying
 
 	// Guarded by Bus.mu:
+	anew   bool        // what is known of it may have been lost: read it again
 	queued bool        // in a channel, running, or waiting to try again
 	again  bool        // news came while it ran
 	look   bool        // there may be news that is not among the recent
@@ -274,6 +275,7 @@ func (b *Bus) flushShop(ctx context.Context, shop id.Shop, o *outlet) error {
 	for _, u := range o.units {
 		u.work.Lock()
 		defer u.work.Unlock()
+		b.readAnew(u)
 	}
 	done, first := int64(0), true
 	for _, u := range o.units {
@@ -289,7 +291,7 @@ func (b *Bus) flushShop(ctx context.Context, shop id.Shop, o *outlet) error {
 	if done > o.done {
 		room, err := b.fleet.ByID(ctx, shop)
 		if err == nil {
-			_, err = room.Change(ctx, func(tx *db.Tx) error {
+			_, err = room.Once().Change(ctx, func(tx *db.Tx) error {
 				if _, err := tx.Exec(ctx, moveCursor, b.all, done); err != nil {
 					return err
 				}
@@ -312,4 +314,42 @@ func (b *Bus) flushShop(ctx context.Context, shop id.Shop, o *outlet) error {
 	delete(b.outlets, shop)
 	delete(b.suspects, shop)
 	return nil
+}
+
+// anew has everything that is kept of shops be read again from their shards. A
+// shard has a new primary, which may have lost the newest events and gives out
+// their numbers again.
+func (b *Bus) anew(string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for shop, o := range b.outlets {
+		b.forget(o)
+		for _, u := range o.units {
+			u.anew, u.look = true, true
+			if b.ctx != nil && b.ctx.Err() == nil {
+				b.queue(u)
+			}
+		}
+		for ch := range b.followers[shop] {
+			select {
+			case ch <- struct{}{}:
+			default:
+			}
+		}
+	}
+}
+
+// readAnew forgets how far a unit has come, if that may not be so any more. The
+// caller holds u.work.
+func (b *Bus) readAnew(u *unit) {
+	b.mu.Lock()
+	anew := u.anew
+	u.anew = false
+	b.mu.Unlock()
+	if anew {
+		u.places, u.fails = nil, 0
+		u.outlet.once.Lock()
+		defer u.outlet.once.Unlock()
+		u.outlet.read, u.outlet.done = false, 0
+	}
 }

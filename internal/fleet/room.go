@@ -21,6 +21,7 @@ type Room struct {
 	entry Entry
 	shard *db.Shard
 	moved atomic.Pointer[Room] // where the shop lives after a move
+	once  bool                 // see Once
 }
 
 func (r *Room) Shop() id.Shop { return r.entry.Shop }
@@ -82,6 +83,9 @@ func (r *Room) here(ctx context.Context, fn func(*Room) error) error {
 		at = m
 	}
 	err := fn(at)
+	if errors.Is(err, db.ErrPromoted) {
+		err = r.promoted(ctx, at, fn, err)
+	}
 	if !errors.Is(err, db.ErrMoved) {
 		return err
 	}

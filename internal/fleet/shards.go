@@ -124,7 +124,11 @@ func (f *Fleet) connect(ctx context.Context, l Listing) (s *db.Shard, is string,
 	if err != nil {
 		return nil, "", fmt.Errorf("shard %s: %w", l.Name, err)
 	}
-	if is, err = s.Identity(ctx); err != nil {
+	s.Expect(l.Term)
+	if is, err = s.Identity(ctx); err == nil {
+		err = f.renew(ctx, l.Name, s)
+	}
+	if err != nil {
 		return nil, "", errors.Join(fmt.Errorf("shard %s: %w", l.Name, err), s.Close())
 	}
 	return s, is, nil
@@ -183,6 +187,7 @@ func (f *Fleet) Reload(ctx context.Context) error {
 				}
 			}
 		}
+		err = errors.Join(err, f.keepTerm(ctx, l, s))
 		next.open[l.Name], next.listing[l.Name], next.names = s, l, append(next.names, l.Name)
 		set, gone, bad := f.standbysOf(l, s, now)
 		if left = append(left, gone...); set != nil {

@@ -1,14 +1,18 @@
 package dbtest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -170,6 +174,47 @@ func (s *Server) RequirePassword() {
 		}
 		if err := conn.Close(s.tb.Context()); err != nil {
 			s.tb.Fatal(err)
+		}
+	}
+}
+
+// Hosts is the address of the server's database on it or on one of its
+// standbys, whichever takes writes.
+func (s *Server) Hosts(others ...*Server) string {
+	hosts := []string{s.p.dir}
+	for _, o := range others {
+		hosts = append(hosts, o.p.dir)
+	}
+	q := url.Values{"host": {strings.Join(hosts, ",")}, "user": {"haat"}, "sslmode": {"disable"}, "synchronous_commit": {"on"}, "connect_timeout": {"2"}}
+	return "postgres:///" + s.name + "?" + q.Encode()
+}
+
+// Value gives the one value of a query on the server's database, as text, asked
+// by a superuser.
+func (s *Server) Value(query string) (v string) {
+	s.tb.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, s.p.dsn(s.name, "postgres"))
+	if err == nil {
+		err = errors.Join(conn.QueryRow(ctx, "SELECT ("+query+")::text").Scan(&v), conn.Close(ctx))
+	}
+	if err != nil {
+		s.tb.Fatal(err)
+	}
+	return v
+}
+
+// Await waits until a query says true, for a minute at most.
+func (s *Server) Await(query string) {
+	s.tb.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.After(time.Minute); s.Value(query) != "true"; {
+		select {
+		case <-tick.C:
+		case <-end:
+			s.tb.Fatalf("it is never so: %s", query)
 		}
 	}
 }
