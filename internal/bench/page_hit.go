@@ -140,7 +140,6 @@ func (b *bench) pageHit(ctx context.Context, r *Result) (err error) {
 	}
 	r.note("%d bytes of %s; rates: %s, %d connections, as fast as answered; p50 and p99: vegeta, %d arrivals a second from %d loopback addresses; medians of %d rounds in turns",
 		len(bytesOf.body), bytesOf.header.Get("Content-Encoding"), loader, hitConnections, hitRate, sources, b.Rounds)
-	r.note("no figures of TLS and HTTP/2: haat serves neither, a proxy in front does")
 	return nil
 }
 

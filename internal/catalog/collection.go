@@ -283,6 +283,11 @@ func SaveCollection(ctx context.Context, tx *db.Tx, c *Collection, members []id.
 			}
 		}
 	}
+	if c.Rule != nil || members != nil {
+		if err := repackAll(ctx, tx); err != nil {
+			return err
+		}
+	}
 	return event.Emit(ctx, tx, CollectionSaved{c.ID, c.Handle})
 }
 
@@ -446,6 +451,9 @@ func DeleteCollection(ctx context.Context, tx *db.Tx, collection id.Collection) 
 		if _, err := tx.Exec(ctx, q, collection); err != nil {
 			return err
 		}
+	}
+	if err := repackAll(ctx, tx); err != nil {
+		return err
 	}
 	return event.Emit(ctx, tx, CollectionDeleted{c.ID, c.Handle})
 }

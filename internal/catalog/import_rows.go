@@ -117,6 +117,7 @@ type importRun struct {
 	room   *fleet.Room
 	origin string // of the shop's own pictures
 	asked  bool   // for pictures
+	wrote  []id.Product
 }
 
 // importItem is one item of a file.
@@ -224,11 +225,14 @@ func (r *importRun) tryMove(ctx context.Context, to ImportStatus, batch []import
 	var after importRun
 	_, err := r.room.Change(ctx, func(tx *db.Tx) error {
 		after = *r // the closure may run again
-		after.asked = false
+		after.asked, after.wrote = false, nil
 		for i := range batch {
 			if err := after.apply(ctx, tx, &batch[i], refused[batch[i].index]); err != nil {
 				return err
 			}
+		}
+		if err := repack(ctx, tx, after.wrote...); err != nil {
+			return err
 		}
 		counts, err := after.pack()
 		if err != nil {
@@ -404,6 +408,7 @@ func (r *importRun) save(ctx context.Context, tx *db.Tx, index int64, g *merging
 		g.p.UpdatedAt = tx.Now()
 		err = write(ctx, tx, g.p, old)
 	}
+	r.wrote = append(r.wrote, g.p.ID)
 	if f := fault.Of(err); f != nil && f.Kind != fault.KindBusy {
 		return &refusal{index, *g.refuse(f)}
 	}

@@ -76,7 +76,8 @@ type CollectionPage struct {
 // AllProducts is the handle of the collection that holds every product.
 const AllProducts = "all"
 
-// The statements of a collection's page. Of the products only what decides
+// The statements of a collection's page. Of a large shop they give its blocks,
+// for Go to look through. Of the products of others only what decides
 // whether and where they are shown is looked at; the rest is read for those
 // that are shown. What there is to choose from is counted by lists of options,
 // of which there are few.
@@ -118,18 +119,22 @@ const (
 	// are those that are shown. Between the parts stands the order of x. Going
 	// through a shop's products twice is quicker than copying them; finding a
 	// collection's is not.
+	// single keeps the parts below from the products of a shop that has blocks.
+	single  = ` AND NOT EXISTS (SELECT 1 FROM product_block b WHERE b.shop = $1)`
+	blocked = ` AND EXISTS (SELECT 1 FROM product_block b WHERE b.shop = $1)`
+
 	listAll = `
 	WITH c AS (SELECT k.id, k.handle, k.title, k.description, k.sort FROM collection k WHERE k.shop = $1 AND k.handle = $2 AND k.handle <> 'all'),
 	a AS (
 		SELECT q.id, q.price, q.price_max, q.created_at, q.sort, 0 AS place, 'newest' AS own, ` + passes + ` AS passes
-		FROM product q WHERE q.shop = $1 AND q.status = 'active'),
-	g AS (SELECT q.choices, COUNT(*) AS products FROM product q WHERE q.shop = $1 AND q.status = 'active' GROUP BY q.choices),` + listShown
+		FROM product q WHERE q.shop = $1 AND q.status = 'active'` + single + `),
+	g AS (SELECT q.choices, COUNT(*) AS products FROM product q WHERE q.shop = $1 AND q.status = 'active'` + single + ` GROUP BY q.choices),` + listShown
 	listOne = `
 	WITH c AS (SELECT k.id, k.handle, k.title, k.description, k.sort FROM collection k WHERE k.shop = $1 AND k.handle = $2),
 	a AS MATERIALIZED (
 		SELECT q.id, q.price, q.price_max, q.created_at, q.sort, m.position AS place, c.sort AS own, q.choices, ` + passes + ` AS passes
 		FROM c CROSS JOIN collection_product m CROSS JOIN product q
-		WHERE m.shop = $1 AND m.collection = c.id AND q.shop = $1 AND q.id = m.product AND q.status = 'active'),
+		WHERE m.shop = $1 AND m.collection = c.id AND q.shop = $1 AND q.id = m.product AND q.status = 'active'` + single + `),
 	g AS (SELECT a.choices, COUNT(*) AS products FROM a GROUP BY a.choices),` + listShown
 	listShown = `
 	x AS (SELECT x.id, x.price, x.created_at, x.sort, x.place, x.own FROM a x WHERE x.passes ORDER BY `
@@ -146,6 +151,12 @@ const (
 	listCards = `) AS n, ` + cardColumns + `
 		FROM x CROSS JOIN product q LEFT JOIN stock_product sp ON sp.shop = $1 AND sp.product = q.id
 		WHERE q.shop = $1 AND q.id = x.id) q
+	UNION ALL
+	SELECT 8, 0, b.first, 0, 0, 0, 0, 0, '', '', '', '', '', '', '', b.data FROM product_block b WHERE b.shop = $1
+	UNION ALL
+	SELECT 9, 0, s.product, 0, 0, 0, 0, 0, '', '', '', '', '', '', '', ` + noKey + ` FROM stock_product s WHERE s.shop = $1 AND NOT s.sellable` + blocked + `
+	UNION ALL
+	SELECT 10, 0, ` + noKey + `, o.id, 0, 0, 0, 0, o.options, o.pairs, '', '', '', '', '', ` + noKey + ` FROM product_choices o WHERE o.shop = $1` + blocked + `
 	UNION ALL`
 
 	// ownSort is the order that the collection says.
@@ -189,7 +200,13 @@ func ReadCollectionPage(ctx context.Context, r db.Reader, handle string, f Filte
 	if p.Sort = sort; sort == ownOrder {
 		p.Sort = Newest
 	}
-	return p, p.fill(all)
+	if err := p.fill(all); err != nil {
+		return p, err
+	}
+	if slices.ContainsFunc(all, func(t tagged) bool { return t.tag == rowBlock }) {
+		return p, p.pick(all, f, offset, perPage)
+	}
+	return p, nil
 }
 
 // optionArgs spreads choices over three groups of four, one for each name.

@@ -270,10 +270,13 @@ func addProduct(ctx context.Context, tx *db.Tx, in CreateIn) (Details, error) {
 	if err := in.Body.onto(ctx, tx, &p); err != nil {
 		return Details{}, err
 	}
-	if err := Create(ctx, tx, &p); err != nil {
+	if err := create(ctx, tx, &p); err != nil {
 		return Details{}, err
 	}
 	if err := in.Body.join(ctx, tx, p.ID); err != nil {
+		return Details{}, err
+	}
+	if err := repack(ctx, tx, p.ID); err != nil {
 		return Details{}, err
 	}
 	return details(ctx, tx, p)
@@ -291,10 +294,13 @@ func changeProduct(ctx context.Context, tx *db.Tx, in UpdateIn) (Details, error)
 	if err := in.Body.onto(ctx, tx, &p); err != nil {
 		return Details{}, err
 	}
-	if err := Save(ctx, tx, &p); err != nil {
+	if err := save(ctx, tx, &p); err != nil {
 		return Details{}, err
 	}
 	if err := in.Body.join(ctx, tx, p.ID); err != nil {
+		return Details{}, err
+	}
+	if err := repack(ctx, tx, p.ID); err != nil {
 		return Details{}, err
 	}
 	return details(ctx, tx, p)

@@ -251,12 +251,12 @@ func bulkEdit(ctx context.Context, tx *db.Tx, in BulkIn) (out BulkOut, err error
 			}
 		}
 		if priced {
-			if err := Save(ctx, tx, &p); err != nil {
+			if err := save(ctx, tx, &p); err != nil {
 				return out, err
 			}
 		}
 	}
-	return out, nil
+	return out, repack(ctx, tx, order...)
 }
 
 // VariantsIn narrows a list of variants.

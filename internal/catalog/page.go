@@ -92,6 +92,9 @@ const (
 	rowCount
 	rowFacet
 	rowMenu
+	rowBlock   // of a large shop's lists: see packed.go
+	rowSoldOut // a product of it that cannot be bought
+	rowChoices // a list of options that its products have
 )
 
 const (

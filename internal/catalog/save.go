@@ -31,6 +31,14 @@ type body struct {
 // Create writes a new product and gives it its id, and a handle if it has
 // none. p must have passed Check. A handle that is taken is a Conflict.
 func Create(ctx context.Context, tx *db.Tx, p *Product) error {
+	if err := create(ctx, tx, p); err != nil {
+		return err
+	}
+	return repack(ctx, tx, p.ID)
+}
+
+// create and save are Create and Save for whoever repacks afterwards.
+func create(ctx context.Context, tx *db.Tx, p *Product) error {
 	if p.Handle == "" {
 		h, err := freeHandle(ctx, tx, idOfHandle, handlesLike, shopify.Slug(p.Title), "product")
 		if err != nil {
@@ -46,7 +54,7 @@ func Create(ctx context.Context, tx *db.Tx, p *Product) error {
 }
 
 // Add is Create for a product whose handle is there and known to be free: that
-// of a shop which is filled by nobody else.
+// of a shop which is filled by nobody else, and is packed afterwards.
 func Add(ctx context.Context, tx *db.Tx, p *Product) error {
 	p.ID = id.Product(db.NewID[struct{}](tx))
 	p.CreatedAt, p.UpdatedAt = tx.Now(), tx.Now()
@@ -66,6 +74,13 @@ func ToChange(ctx context.Context, tx *db.Tx, product id.Product) (Product, erro
 // option values of one there is, stay what they are to orders and stock;
 // those that p no longer has are gone.
 func Save(ctx context.Context, tx *db.Tx, p *Product) error {
+	if err := save(ctx, tx, p); err != nil {
+		return err
+	}
+	return repack(ctx, tx, p.ID)
+}
+
+func save(ctx context.Context, tx *db.Tx, p *Product) error {
 	old, err := Read(ctx, tx, p.ID)
 	if err != nil {
 		return err
@@ -352,6 +367,9 @@ func Delete(ctx context.Context, tx *db.Tx, product id.Product) error {
 		}
 	}
 	if err := swapChoices(ctx, tx, p.Options, choices{}); err != nil {
+		return err
+	}
+	if err := repack(ctx, tx, product); err != nil {
 		return err
 	}
 	return event.Emit(ctx, tx, ProductDeleted{Product: p.ID, Handle: p.Handle})

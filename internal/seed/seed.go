@@ -195,7 +195,7 @@ func fill(ctx context.Context, tx *db.Tx, goods *goods, products int, banner med
 			return err
 		}
 	}
-	return nil
+	return catalog.Pack(ctx, tx)
 }
 
 // distribution is how many products shops have: the larger, the rarer, by a
