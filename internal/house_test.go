@@ -83,6 +83,7 @@ var shopless = map[string]string{
 var across = map[string]string{
 	"fleet.clocksOf":       "orphans of unfinished sign-ups are shops that the directory does not know",
 	"fleet.epochsOf":       "whether a copy of a shard has the shops that a copy of the directory says",
+	"db.noted":             "shops whose older copy has to be told what was written since the move",
 	"db.news":              "shops whose events an earlier run left unhandled",
 	"db.recent":            "shops with news, which other processes that keep pages of them must hear of",
 	"db.probe":             "whether the shard answers at all",
@@ -102,6 +103,7 @@ var across = map[string]string{
 var control = map[string]string{
 	"fleet": "the directory of shards and shops",
 	"shop":  "accounts, codes and sessions belong to no shop",
+	"move":  "moves of shops between shards, and how far they are",
 	"op":    "answers kept for an Idempotency-Key on the platform's own host",
 }
 

@@ -157,7 +157,7 @@ func rows(c *sqlite3.Conn, query string, each func(*sqlite3.Stmt)) error {
 const gaps = `
 	SELECT COUNT(*) FROM shop_clock c
 	LEFT JOIN (SELECT shop, COUNT(*) AS n, MIN(seq) AS first, MAX(seq) AS last FROM shop_outbox GROUP BY shop) o ON o.shop = c.shop
-	WHERE COALESCE(o.last, 0) <> c.seq OR o.n <> o.last - o.first + 1`
+	WHERE c.state <> 'gone' AND (COALESCE(o.last, 0) <> c.seq OR o.n <> o.last - o.first + 1)`
 
 // Check has SQLite look at every page (and, in full, at every index), and
 // holds each shop's outbox against its clock.

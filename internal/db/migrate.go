@@ -35,7 +35,7 @@ func migrate(ctx context.Context, e engine, sets []*SchemaSet, shard bool) error
 		if err := checkKind(ctx, s, sets, shard); err != nil {
 			return err
 		}
-		lowered := false
+		lowered, old, looked := false, false, false
 		for _, set := range sets {
 			steps, err := set.steps(e.name())
 			if err != nil {
@@ -47,10 +47,17 @@ func migrate(ctx context.Context, e engine, sets []*SchemaSet, shard bool) error
 			if err != nil {
 				return err
 			}
+			old = old || set == clockSchema && have > 0
 			for _, st := range steps {
 				newest = max(newest, st.version)
 				if int64(st.version) <= have {
 					continue
+				}
+				if old && !looked {
+					if err := noneMoving(ctx, s); err != nil {
+						return err
+					}
+					looked = true
 				}
 				if wall && !lowered {
 					if err := script(lowerWall); err != nil {
@@ -68,6 +75,11 @@ func migrate(ctx context.Context, e engine, sets []*SchemaSet, shard bool) error
 			}
 			if have > int64(newest) {
 				return fmt.Errorf("the schema of %s is at version %d, but this program knows only %d: a newer haat has written here", set.Room, have, newest)
+			}
+		}
+		if shard {
+			if err := capture(s, script); err != nil {
+				return fmt.Errorf("have what is written to a moving shop noted: %w", err)
 			}
 		}
 		if wall {
@@ -96,6 +108,19 @@ func checkKind(ctx context.Context, s session, sets []*SchemaSet, shard bool) er
 		return errors.New("this is a control database, which cannot hold shops: give the shard a database of its own")
 	}
 	return errors.New("this database holds shops: give the control database one of its own")
+}
+
+var switching = newStmt(`SELECT COUNT(*) FROM shop_clock WHERE state IN ('moving', 'arriving')`)
+
+// noneMoving refuses to change the schema under a shop that is being switched.
+func noneMoving(ctx context.Context, s session) error {
+	leave(s)
+	n := int64(0)
+	err := each(ctx, s, &switching, func(n *int64) []any { return []any{n} }, func(got int64) error { n = got; return nil }, nil)
+	if err == nil && n > 0 {
+		err = fmt.Errorf("%d shops are being moved, and the schema cannot be changed now: start the version of haat that was moving them, which will finish", n)
+	}
+	return err
 }
 
 func stack() []byte { return debug.Stack() }

@@ -313,5 +313,8 @@ func (c *sqliteConn) exec(ctx context.Context, q *stmt, args []any) (int64, erro
 	if err := s.Reset(); err != nil {
 		return 0, sqliteError(err)
 	}
-	return c.c.TotalChanges() - before, nil
+	if c.c.TotalChanges() == before {
+		return 0, nil
+	}
+	return c.c.Changes(), nil // without those of triggers
 }

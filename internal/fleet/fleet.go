@@ -78,6 +78,7 @@ type Fleet struct {
 	markKey []byte
 	page    int // shops that are looked at in one go
 	swept   sweptTo
+	held    holds
 	counted struct {
 		sync.Mutex
 		census // of shops so old that none joins or leaves them

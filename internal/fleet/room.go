@@ -74,26 +74,24 @@ func (r *Room) Change(ctx context.Context, fn func(*db.Tx) error) (db.Mark, erro
 	return mark, err
 }
 
-// here runs fn on the room, and once more on where the shop lives now if it
-// has moved.
+// here runs fn on the room. If the shop is not open there, it waits until the
+// shop is open where it lives now, within the caller's time, and runs fn again.
 func (r *Room) here(ctx context.Context, fn func(*Room) error) error {
 	at := r
 	if m := r.moved.Load(); m != nil {
 		at = m
 	}
-	err := fn(at)
-	if !errors.Is(err, db.ErrMoved) {
-		return err
+	for range 3 { // a shop that moves more often in one request waits for the next
+		err := fn(at)
+		if !errors.Is(err, db.ErrMoved) {
+			return err
+		}
+		if at, err = r.fleet.open(ctx, r.entry.Shop, err); err != nil {
+			return err
+		}
+		r.moved.Store(at)
 	}
-	now, look := r.fleet.lookUp(ctx, entryByID, r.entry.Shop)
-	if look != nil {
-		return look
-	}
-	if now.entry.Epoch == at.entry.Epoch {
-		return fault.Busy(time.Second, "The shop is being moved. Try again in a moment.").With("moving").Because(err)
-	}
-	r.moved.Store(now)
-	return fn(now)
+	return fault.Busy(time.Second, "The shop is being moved. Try again in a moment.").With("moving")
 }
 
 // Entry is the shop's row of the directory.

@@ -18,7 +18,7 @@ type Still interface {
 var (
 	shardFiles = db.C(`SELECT id, dsn FROM shard WHERE state <> 'removed' ORDER BY id`) // in a schema of any age
 	entriesOn  = db.C(`SELECT id, epoch FROM shop WHERE shard = $1 AND id > $2 ORDER BY id LIMIT $3`)
-	epochsOf   = db.Across(`SELECT shop, epoch FROM shop_clock WHERE shop > $1 ORDER BY shop LIMIT $2`)
+	epochsOf   = db.Across(`SELECT shop, epoch FROM shop_clock WHERE shop > $1 AND state <> 'gone' ORDER BY shop LIMIT $2`)
 )
 
 // ShardFiles names the file of every shard that a control database knows,

@@ -1,0 +1,385 @@
+package db
+
+import (
+	"cmp"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"haat/internal/id"
+)
+
+// Haul is what only the mover may do: read a shop's rows as rows, whatever
+// their table, and write them on another shard. Every write of it names the
+// mover's claim, and does nothing once a newer claim has been made.
+//
+// A shop's rows are the same on both engines in this form: a value is nil, a
+// string, []byte, int64 or bool, as the column is declared.
+type Haul struct {
+	s       *Shard
+	tables  []haulTable
+	stmts   haulStmts
+	Version string // of the schema: rows go only between shards of one version
+}
+
+// ErrClaim says that another mover has taken the shop over.
+var ErrClaim = errors.New("another mover has taken the shop over")
+
+// The roles of a shop that shop_move names.
+const (
+	Record = "record" // what is written to it is noted
+	Copy   = "copy"   // this is not the shop, which lives elsewhere
+)
+
+// The states of a clock.
+const (
+	StateOpen     = "open"
+	StateMoving   = "moving"   // fenced: read, not written
+	StateArriving = "arriving" // is here, and not written until nobody reads the old copy
+	StateGone     = "gone"     // lives elsewhere
+)
+
+// Row is one row of a shop: what is in its columns, in the order of the haul.
+type Row []any
+
+// Clock is a shop's row of shop_clock.
+type Clock struct {
+	N, Seq, Done, Epoch int64
+	State               string
+}
+
+// Change is a row that was written while the shop was recorded.
+type Change struct {
+	I     int64
+	Table int
+	Key   Row
+}
+
+var describeOnPostgres = newStmt(`
+	SELECT c.relname::text, a.attname::text, a.atttypid::regtype::text, COALESCE((
+		SELECT k.at FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY AS k(col, at)
+		WHERE i.indrelid = c.oid AND i.indisprimary AND k.col = a.attnum), 0)
+	FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+	WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+		AND EXISTS (SELECT 1 FROM pg_attribute s WHERE s.attrelid = c.oid AND s.attname = 'shop' AND NOT s.attisdropped)
+	ORDER BY c.relname COLLATE "C", a.attname COLLATE "C"`)
+
+// Steps for one engine say nothing about the rows of the other.
+var readVersions = newStmt(`SELECT room, MAX(version) FROM schema_version WHERE name NOT LIKE '%.postgres.sql' AND name NOT LIKE '%.sqlite.sql' GROUP BY room ORDER BY room`)
+
+// Haul looks at the tables of a shard.
+func (s *Shard) Haul(ctx context.Context) (*Haul, error) {
+	h := &Haul{s: s}
+	var all describing
+	err := s.e.read(ctx, func(raw session) error {
+		if c, ok := raw.(*sqliteConn); ok {
+			var err error
+			if all, err = describeSQLite(c.c); err != nil {
+				return sqliteError(err)
+			}
+		} else {
+			all = describing{}
+			err := raw.query(ctx, &describeOnPostgres, nil, func(scan func(...any) error) error {
+				var table, column, kind string
+				var pk int64
+				err := scan(&table, &column, &kind, &pk)
+				all.add(table, column, kind, pk)
+				return err
+			})
+			if err != nil {
+				return err
+			}
+		}
+		h.Version = ""
+		return raw.query(ctx, &readVersions, nil, func(scan func(...any) error) error {
+			var room string
+			var v int64
+			err := scan(&room, &v)
+			h.Version += fmt.Sprintf("%s %d\n", room, v)
+			return err
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look at the tables of a shard: %w", err)
+	}
+	if len(all.wrong) > 0 {
+		return nil, fmt.Errorf("no shop can be moved: %s", strings.Join(all.wrong, "; "))
+	}
+	for _, t := range all.tables {
+		if !unrecorded[t.Name] {
+			h.tables = append(h.tables, t)
+		}
+	}
+	// One order on both engines.
+	slices.SortFunc(h.tables, func(a, b haulTable) int { return cmp.Compare(a.Name, b.Name) })
+	h.stmts = h.makeStmts()
+	return h, nil
+}
+
+// Fits says why rows of another shard cannot be written here, if they cannot.
+func (h *Haul) Fits(o *Haul) error {
+	if h.Version != o.Version {
+		return errors.New("the two shards have schemas of different versions")
+	}
+	if len(h.tables) != len(o.tables) {
+		return fmt.Errorf("one shard has %d tables, the other %d", len(h.tables), len(o.tables))
+	}
+	for i, t := range h.tables {
+		u := o.tables[i]
+		if t.Name != u.Name || !slices.Equal(t.columns, u.columns) || !slices.Equal(t.key, u.key) {
+			return fmt.Errorf("the table %s is not the same on both shards", t.Name)
+		}
+	}
+	return nil
+}
+
+// Tables lists the tables whose rows travel, by name. Elsewhere a table is its
+// place in this list.
+func (h *Haul) Tables() []string {
+	var out []string
+	for _, t := range h.tables {
+		out = append(out, t.Name)
+	}
+	return out
+}
+
+// Key gives the key of a row.
+func (h *Haul) Key(table int, r Row) Row {
+	key := make(Row, len(h.tables[table].key))
+	for i, k := range h.tables[table].key {
+		key[i] = r[k]
+	}
+	return key
+}
+
+// cell takes a column's value in, whatever engine it comes from.
+type cell struct {
+	kind string
+	v    any
+}
+
+func (c *cell) Scan(src any) error {
+	switch v := src.(type) {
+	case nil:
+		c.v = nil
+		return nil
+	case int64:
+		switch c.kind {
+		case "BIGINT":
+			c.v = v
+			return nil
+		case "BOOLEAN":
+			c.v = v != 0
+			return nil
+		}
+	case bool:
+		if c.kind == "BOOLEAN" {
+			c.v = v
+			return nil
+		}
+	case string:
+		switch c.kind {
+		case "TEXT":
+			c.v = strings.Clone(v)
+			return nil
+		case "BYTEA": // SQLite keeps what it was given
+			c.v = []byte(v)
+			return nil
+		}
+	case []byte:
+		switch c.kind {
+		case "BYTEA":
+			c.v = append([]byte{}, v...)
+			return nil
+		case "TEXT":
+			c.v = string(v)
+			return nil
+		}
+	}
+	return fmt.Errorf("a %T in a column of type %s", src, c.kind)
+}
+
+// clockState reads a shop's clock; false if it has none here.
+var clockState = newStmt(`SELECT n, seq, done, epoch, state FROM shop_clock WHERE shop = $1`)
+
+func readClock(ctx context.Context, raw session, shop id.Shop) (c Clock, ok bool, err error) {
+	err = each(ctx, raw, &clockState, func(c *Clock) []any { return []any{&c.N, &c.Seq, &c.Done, &c.Epoch, &c.State} },
+		func(got Clock) error { c, ok = got, true; return nil }, []any{int64(shop)})
+	return c, ok, err
+}
+
+// Clock reads a shop's clock; false if it has none here.
+func (s *Shard) Clock(ctx context.Context, shop id.Shop) (c Clock, ok bool, err error) {
+	err = s.e.read(ctx, func(raw session) (err error) {
+		enter(raw, int64(shop))
+		c, ok, err = readClock(ctx, raw, shop)
+		return err
+	})
+	return c, ok, err
+}
+
+// Hauled is a snapshot of a shop for the mover.
+type Hauled struct {
+	h    *Haul
+	raw  session
+	ctx  context.Context
+	shop id.Shop
+}
+
+// Read runs fn in one snapshot of a shop.
+func (h *Haul) Read(ctx context.Context, shop id.Shop, fn func(*Hauled) error) error {
+	return h.s.e.read(ctx, func(raw session) error {
+		enter(raw, int64(shop))
+		return fn(&Hauled{h, raw, ctx, shop})
+	})
+}
+
+// Clock gives the shop's clock; false if it has none here.
+func (r *Hauled) Clock() (Clock, bool, error) { return readClock(r.ctx, r.raw, r.shop) }
+
+var readChanges = newStmt(`SELECT i, tbl, pk FROM shop_change WHERE shop = $1 ORDER BY i`)
+
+// Changes gives what was written since the shop is recorded and has not been
+// dropped with [Hauling.Drop].
+func (r *Hauled) Changes() (out []Change, err error) {
+	err = r.raw.query(r.ctx, &readChanges, []any{int64(r.shop)}, func(scan func(...any) error) error {
+		var c Change
+		var table, pk string
+		if err := scan(&c.I, &table, &pk); err != nil {
+			return err
+		}
+		at, ok := slices.BinarySearchFunc(r.h.tables, table, func(t haulTable, name string) int { return cmp.Compare(t.Name, name) })
+		if !ok {
+			return fmt.Errorf("a change of the table %q, which is not there", table)
+		}
+		c.Table = at
+		c.Key, err = r.h.ParseKey(at, pk)
+		out = append(out, c)
+		return err
+	})
+	return out, err
+}
+
+// Chunk gives up to limit rows of a table whose keys follow one, in the order
+// of the key on this shard. nil is before all.
+func (r *Hauled) Chunk(table int, after Row, limit int) ([]Row, error) {
+	q := &r.h.stmts.of[table]
+	if after == nil || len(r.h.tables[table].key) == 0 {
+		return r.rows(table, &q.first, []any{int64(r.shop), int64(limit)})
+	}
+	return r.rows(table, &q.next, append([]any{int64(r.shop), int64(limit)}, after...))
+}
+
+// Rows gives those of the rows with these keys that there are.
+func (r *Hauled) Rows(table int, keys []Row) (out []Row, err error) {
+	q := &r.h.stmts.of[table]
+	many := r.h.s.e.name() == "postgres" && len(r.h.tables[table].key) > 0
+	for len(keys) > 0 {
+		n, stmt := 1, &q.one
+		if many && len(keys) > 1 {
+			n, stmt = min(len(keys), keysAtOnce), &q.many
+		}
+		args := []any{int64(r.shop)}
+		for i := range n {
+			args = append(args, keys[i]...)
+		}
+		for i := n; stmt == &q.many && i < keysAtOnce; i++ {
+			args = append(args, keys[n-1]...)
+		}
+		got, err := r.rows(table, stmt, args)
+		if err != nil {
+			return nil, err
+		}
+		out, keys = append(out, got...), keys[n:]
+	}
+	return out, nil
+}
+
+// Count counts a table's rows of the shop.
+func (r *Hauled) Count(table int) (n int64, err error) {
+	err = r.raw.query(r.ctx, &r.h.stmts.of[table].count, []any{int64(r.shop)}, func(scan func(...any) error) error { return scan(&n) })
+	return n, err
+}
+
+func (r *Hauled) rows(table int, q *stmt, args []any) (out []Row, err error) {
+	columns := r.h.tables[table].columns
+	cells, places := make([]cell, len(columns)), make([]any, len(columns))
+	for i, c := range columns {
+		cells[i].kind, places[i] = c.kind, &cells[i]
+	}
+	err = r.raw.query(r.ctx, q, args, func(scan func(...any) error) error {
+		if err := scan(places...); err != nil {
+			return err
+		}
+		row := make(Row, len(columns))
+		for i := range cells {
+			row[i] = cells[i].v
+		}
+		out = append(out, row)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", r.h.tables[table].Name, err)
+	}
+	return out, nil
+}
+
+var (
+	snapshotNow  = newStmt(`SELECT pg_current_snapshot()::text`)
+	stillRunning = newStmt(`SELECT COUNT(*) FROM pg_snapshot_xip($1::text::pg_snapshot) AS x WHERE pg_xact_status(x) = 'in progress'`)
+)
+
+// Settle waits until no change is under way that began to write before the
+// shop was recorded: such a one has not been noted, and may commit yet. On
+// SQLite there is none, as writes come one after the other.
+func (h *Haul) Settle(ctx context.Context) error {
+	if h.s.e.name() != "postgres" {
+		return nil
+	}
+	var at string
+	err := h.s.e.read(ctx, func(raw session) error {
+		return raw.query(ctx, &snapshotNow, nil, func(scan func(...any) error) error { return scan(&at) })
+	})
+	for wait := 2 * time.Millisecond; err == nil; wait = min(2*wait, 200*time.Millisecond) {
+		var n int64
+		err = h.s.e.read(ctx, func(raw session) error {
+			return raw.query(ctx, &stillRunning, []any{at}, func(scan func(...any) error) error { return scan(&n) })
+		})
+		if err != nil || n == 0 {
+			break
+		}
+		t := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			t.Stop()
+			return ctx.Err()
+		case <-t.C:
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("wait for older writes: %w", err)
+	}
+	return nil
+}
+
+// KeyText writes a key as text, as it stands in shop_change.
+func (h *Haul) KeyText(table int, key Row) string {
+	var out []string
+	for _, v := range key {
+		switch v := v.(type) {
+		case string:
+			out = append(out, hex.EncodeToString([]byte(v)))
+		case []byte:
+			out = append(out, hex.EncodeToString(v))
+		case bool:
+			out = append(out, map[bool]string{true: "1", false: "0"}[v])
+		default:
+			out = append(out, fmt.Sprint(v))
+		}
+	}
+	return strings.Join(out, ".")
+}

@@ -1,0 +1,222 @@
+package move
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"haat/internal/db"
+	"haat/internal/fleet"
+)
+
+const (
+	closeTries = 40                    // rounds of carrying over before the shop is closed all the same
+	closeSoon  = 10 * time.Millisecond // that a round may take, and as much longer with each, for the next to be the last
+)
+
+// close carries over what was written until little is left, closes the shop
+// and decides. What keeps it from deciding in time makes it give up and open
+// the shop again.
+func (r *run) close(ctx context.Context) error {
+	c, ok, err := r.Fleet.Shard(r.From).Clock(ctx, r.Shop)
+	if err != nil {
+		return err
+	}
+	if ok && c.Epoch == r.Epoch && c.State == db.StateMoving {
+		return r.abort(ctx, time.Time{}, errors.New("an earlier mover left the shop closed"))
+	}
+	for round := range closeTries {
+		begun := time.Now()
+		n, err := r.tail(ctx, r.src, r.dst)
+		if errors.Is(err, errDiffer) {
+			return r.differs(ctx, err)
+		}
+		if err != nil {
+			return err
+		}
+		if n < fewNoted || time.Since(begun) < closeSoon*time.Duration(round+3) {
+			break
+		}
+	}
+	if err := r.save(ctx, Closing); err != nil || r.Phase != Closing {
+		return err
+	}
+	closed := time.Now()
+	bound, cancel := context.WithTimeout(ctx, r.Budget)
+	defer cancel()
+	if err = r.fence(bound); err == nil {
+		err = r.last(bound)
+	}
+	if errors.Is(err, errKilled) {
+		return err
+	}
+	if err == nil {
+		err = bound.Err()
+	}
+	if err != nil {
+		return r.abort(ctx, closed, err)
+	}
+	if ok, err := r.decide(ctx, Committed, r.To, r.Epoch+1, closed); err != nil || !ok {
+		return err
+	}
+	if err := r.at("decided"); err != nil {
+		return err
+	}
+	return r.arrive(ctx, closed)
+}
+
+var errNotOpen = errors.New("the shop is not open where it is to be closed")
+
+func (r *run) fence(ctx context.Context) error {
+	err := r.src.Write(ctx, r.Shop, r.Claim, func(w *db.Hauling) error {
+		ok, err := w.Fence(r.Epoch)
+		if err == nil && !ok {
+			err = errNotOpen
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return r.at("fenced")
+}
+
+// last carries over what is left of a shop that is closed, puts its clock at
+// the destination, and compares.
+func (r *run) last(ctx context.Context) error {
+	s, err := r.read(ctx, r.src, nil)
+	if err != nil {
+		return err
+	}
+	s.clock.Epoch = r.Epoch + 1
+	if err := r.write(ctx, r.dst, s, func(w *db.Hauling) error { return w.Arrive(s.clock) }); err != nil {
+		return err
+	}
+	if err := r.at("carried"); err != nil {
+		return err
+	}
+	return r.same(ctx, r.dst, s)
+}
+
+// decide is the point at which a move stands or does not: one transaction says
+// so in the list of moves and in the directory. It is false if the operator has
+// given the move up.
+func (r *run) decide(ctx context.Context, phase, shard string, epoch int64, closed time.Time) (bool, error) {
+	pause := time.Duration(0)
+	if !closed.IsZero() {
+		pause = time.Since(closed)
+	}
+	err := r.Fleet.Control().Change(ctx, func(t *db.ControlTx) error {
+		n, err := t.Exec(ctx, decide, r.ID, r.Claim, r.Epoch, phase, int64(pause), t.Now())
+		if err == nil && n == 0 {
+			err = db.ErrClaim
+		}
+		if err != nil {
+			return err
+		}
+		return fleet.Relocate(ctx, t, r.Shop, r.Epoch, shard, epoch)
+	})
+	if err != nil {
+		return false, r.givenUp(ctx, fmt.Errorf("decide: %w", err))
+	}
+	r.Phase, r.Pause = phase, pause
+	r.Fleet.Relocated(r.Shop)
+	return true, nil
+}
+
+// givenUp looks whether the operator gave the move up or what was to be
+// written is there already; else it gives the error back.
+func (r *run) givenUp(ctx context.Context, err error) error {
+	again, look := r.Get(ctx, r.ID)
+	if look == nil && again.Claim == r.Claim && again.Phase != r.Phase {
+		r.Phase = again.Phase
+		return nil
+	}
+	return err
+}
+
+// abort decides that the shop stays, and opens it again.
+func (r *run) abort(ctx context.Context, closed time.Time, why error) error {
+	if errors.Is(why, errNotOpen) {
+		return why
+	}
+	if ok, err := r.decide(ctx, Aborted, r.From, r.Epoch+2, closed); err != nil || !ok {
+		return err
+	}
+	if err := r.at("aborted"); err != nil {
+		return err
+	}
+	if err := r.reopen(ctx); err != nil {
+		return err
+	}
+	r.Log.Warn("a shop was not switched in time; it will be tried again", "shop", r.Shop, "from", r.From, "to", r.To, "err", why)
+	return fmt.Errorf("the switch was given up: %w", why)
+}
+
+// reopen opens a shop that stays, at an epoch that nobody has used.
+func (r *run) reopen(ctx context.Context) error {
+	err := r.src.Write(ctx, r.Shop, r.Claim, func(w *db.Hauling) error {
+		return errors.Join(w.Turn(r.Epoch, db.StateMoving, r.Epoch+2, db.StateOpen), w.Turn(r.Epoch, db.StateOpen, r.Epoch+2, db.StateOpen))
+	})
+	if err != nil {
+		return err
+	}
+	r.Fleet.Relocated(r.Shop)
+	ok, err := r.change(ctx, reopened, r.ID, r.Claim, time.Now())
+	if err == nil && !ok {
+		err = db.ErrClaim
+	}
+	if err == nil {
+		r.Phase, r.Epoch, r.Aborts = Closing, r.Epoch+2, r.Aborts+1
+	}
+	return err
+}
+
+// arrive has nobody read the old copy any more, and opens the shop at its
+// destination.
+func (r *run) arrive(ctx context.Context, closed time.Time) error {
+	err := r.src.Write(ctx, r.Shop, r.Claim, func(w *db.Hauling) error {
+		if err := w.Role(db.Copy); err != nil {
+			return err
+		}
+		if err := w.Forget(); err != nil {
+			return err
+		}
+		return w.Turn(r.Epoch, db.StateMoving, r.Epoch, db.StateGone)
+	})
+	if err != nil {
+		return err
+	}
+	if err := r.at("gone"); err != nil {
+		return err
+	}
+	err = r.dst.Write(ctx, r.Shop, r.Claim, func(w *db.Hauling) error {
+		if err := w.Role(db.Record); err != nil {
+			return err
+		}
+		return w.Turn(r.Epoch+1, db.StateArriving, r.Epoch+1, db.StateOpen)
+	})
+	if err != nil {
+		return err
+	}
+	pause := r.Pause
+	if !closed.IsZero() {
+		pause = time.Since(closed)
+	}
+	r.Fleet.Relocated(r.Shop)
+	if err := r.at("opened"); err != nil {
+		return err
+	}
+	now := time.Now()
+	ok, err := r.change(ctx, keepCopy, r.ID, r.Claim, now, now.Add(r.Keep), int64(pause))
+	if err == nil && !ok {
+		err = db.ErrClaim
+	}
+	if err != nil {
+		return err
+	}
+	r.Phase, r.Moved, r.KeepUntil, r.Pause = Kept, now, now.Add(r.Keep), pause
+	r.Log.Info("a shop has moved", "shop", r.Shop, "from", r.From, "to", r.To, "rows", r.Checked, "paused", pause.Round(time.Microsecond))
+	return nil
+}
