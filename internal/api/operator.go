@@ -49,6 +49,7 @@ type Operator interface {
 	Searcher
 	Sharder
 	ControlMover
+	Moves
 }
 
 // ShopSummary is a shop as the operator sees it.
@@ -217,6 +218,7 @@ func OperatorHandler(o Operator, check func(token string) bool, log *slog.Logger
 	handle("GET /ops/v1/health", func(w http.ResponseWriter, r *http.Request) (any, error) {
 		return o.Health(r.Context())
 	})
+	serveMoves(o, handle)
 	handle("GET /ops/v1/incidents", func(w http.ResponseWriter, r *http.Request) (any, error) {
 		return o.Incidents(r.Context())
 	})

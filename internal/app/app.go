@@ -29,6 +29,7 @@ import (
 	"haat/internal/media/draw"
 	"haat/internal/media/fetch"
 	"haat/internal/meter"
+	"haat/internal/move"
 	"haat/internal/notify"
 	"haat/internal/op"
 	"haat/internal/order"
@@ -53,6 +54,7 @@ type App struct {
 	member   *fleet.Member
 	fleet    *fleet.Fleet
 	books    *books
+	mover    *move.Mover
 	bus      *event.Bus
 	feed     *event.Feed
 	store    media.Store // where pictures are
@@ -105,7 +107,7 @@ func Schemas() []*db.SchemaSet {
 
 // ControlSchemas lists what the rooms keep in the control database.
 func ControlSchemas() []*db.SchemaSet {
-	return []*db.SchemaSet{fleet.Schema, op.ControlSchema, shop.ControlSchema}
+	return []*db.SchemaSet{fleet.Schema, op.ControlSchema, shop.ControlSchema, move.Schema}
 }
 
 // Open opens everything under the data folder and starts the workers. What it
@@ -178,6 +180,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (a *App, err error)
 	a.hooks = hook.NewSender(a.caller.Send, log)
 	a.finder = search.NewFinder(search.Options{Bytes: share.Search})
 	a.pages = edge.New(a.fleet, edge.Options{Bytes: share.Pages, SharedFor: cfg.SharedFor, Fixed: web.SafeHeaders(cfg.strict())})
+	a.mover = move.New(move.Config{Fleet: a.fleet, Log: log})
 	a.books = newBooks(a.fleet, log)
 	a.fleet.OnCommit(a.books.wrote)
 	a.fleet.OnLoss(a.lost)

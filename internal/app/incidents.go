@@ -39,6 +39,7 @@ const (
 	processLost        = "process-lost"
 	versionSkew        = "version-skew"
 	picturesApart      = "pictures-not-shared"
+	moveStuck          = "move-stuck"
 )
 
 // incidentKinds is what the platform can name, and what is to be done then.
@@ -98,6 +99,9 @@ var incidentKinds = []meter.Kind{
 	{Name: jobFailing, Severity: meter.Warning, Grace: 15 * time.Minute,
 		Means: "Something that is done in the background fails again and again; the other work goes on.",
 		Next:  "Mend what it says; it is tried again by itself."},
+	{Name: moveStuck, Severity: meter.Warning, Grace: 2 * time.Minute,
+		Means: "A shop's move to another shard fails again and again; the shop is served where it is, unless it says otherwise.",
+		Next:  "Mend what it says: it is tried again by itself. Or give it up: haat move SHOP --cancel."},
 	{Name: orphanLeft, Severity: meter.Warning,
 		Means: "What an unfinished sign-up left on a shard cannot be erased; nobody sees it.",
 		Next:  "Look whether that shard takes writes; it is tried again every minute."},
@@ -168,6 +172,7 @@ func (a *App) watch(ctx context.Context) {
 		newWatcher("stock", a.books.watch(a.incidents)),
 		newWatcher("sweeps", a.watchSweeps),
 		newWatcher("imports", a.watchImports),
+		newWatcher("moves", a.watchMoves),
 		newWatcher("connections", a.watchConnections()),
 		newWatcher("certificate", a.watchCertificate),
 		newWatcher("replicas", a.watchReplicas),

@@ -29,6 +29,7 @@ type commands struct {
 	Shop    shopCmd    `cmd:"" help:"List, show, suspend and resume shops."`
 	Shard   shardCmd   `cmd:"" help:"List, add, change, drain and remove the databases that hold shops."`
 	Control controlCmd `cmd:"" help:"Move the database of accounts and the directory."`
+	Move    moveCmd    `cmd:"" help:"Move a shop to another shard while it is served, or back; haat move list lists moves."`
 	Import  importCmd  `cmd:"" help:"Import a Shopify product CSV into a shop."`
 	Export  exportCmd  `cmd:"" help:"Export a shop's catalogue as a Shopify product CSV."`
 	Backup  backupCmd  `cmd:"" help:"Copy everything that is kept to a folder, while serving or not, and check the copy."`

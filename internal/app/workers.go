@@ -85,6 +85,7 @@ func (a *App) sweepers(ctx context.Context) {
 	})
 	a.alone(ctx, "pictures of imports", a.importer.WorkImages)
 	a.alone(ctx, "stock", func(ctx context.Context) { a.books.keep(ctx, 5*time.Second) }) // a start has other things to do first
+	a.alone(ctx, "moves", a.mover.Work)
 }
 
 // sweepOrphans erases what unfinished sign-ups left, and says what stays.

@@ -186,6 +186,25 @@ func gallery() map[string]templ.Component {
 		"parked-none":    Parked{Frame: frame("parked", "Parked")}.Page(),
 		"processes":      processesPage(frame("processes", "Processes"), processes(), "a").Page(),
 		"processes-none": processesPage(frame("processes", "Processes"), nil, "a").Page(),
+		"moves":          movesPage(frame("moves", "Moves"), moving(night)).Page(),
+		"moves-none":     movesPage(frame("moves", "Moves"), api.MoveList{}).Page(),
 		"failure":        Failure{Now: night, Status: 500, Heading: "That went wrong", Text: "The shard did not answer in time.", RequestID: "01JD8Y"}.Page(),
+	}
+}
+
+// moving is a night of moves: one for each phase that is shown.
+func moving(now time.Time) api.MoveList {
+	at := func(d time.Duration) *time.Time { t := now.Add(d); return &t }
+	return api.MoveList{
+		Open: []api.Move{
+			{ID: 9, Shop: "meeras-pottery", Name: "Meera's Pottery", From: "s1", To: "s2", Phase: "copying", Rows: 204_113, Copied: 88_250, Started: now.Add(-3 * time.Minute)},
+			{ID: 10, Shop: "balaji", Name: "Shree Balaji Traditional Handicrafts, Pottery and Home Furnishings Emporium (Since 1947)", From: "s1", To: "postgres-mumbai", Phase: "closing", Rows: 9_120, Copied: 9_120, Checked: 9_120, Aborts: 2, Failures: 2,
+				Error: "the switch was given up: context deadline exceeded", Started: now.Add(-11 * time.Minute)},
+			{ID: 8, Shop: "kabir-books", Name: "Kabir Books", From: "s2", To: "s1", Phase: "kept", Arrived: true, Rows: 30_402, Copied: 30_402, Checked: 30_511, Pause: 6.4, Started: now.Add(-2 * time.Hour), Moved: at(-time.Hour), Kept: at(23 * time.Hour)},
+		},
+		Ended: []api.Move{
+			{ID: 7, Shop: "lakshmi", Name: "लक्ष्मी साड़ी भंडार", From: "s1", To: "s2", Phase: "done", Arrived: true, Over: true, Rows: 1_204, Pause: 12.9, Started: now.Add(-49 * time.Hour), Ended: at(-25 * time.Hour)},
+			{ID: 6, Shop: "a", Name: "A", From: "s1", To: "s2", Phase: "failed", Over: true, Rows: 88, Error: "The operator gave it up.", Started: now.Add(-50 * time.Hour), Ended: at(-50 * time.Hour)},
+		},
 	}
 }

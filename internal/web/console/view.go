@@ -5,7 +5,7 @@ import "time"
 // Frame is what stands around every page behind the token.
 type Frame struct {
 	Title   string
-	Section string // "overview", "incidents", "shops", "parked" or "processes"
+	Section string // "overview", "incidents", "shops", "moves", "parked" or "processes"
 	CSRF    string
 	Now     time.Time
 	Zone    *time.Location // the operator's; nil: UTC
