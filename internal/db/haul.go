@@ -156,13 +156,13 @@ func (h *Haul) Key(table int, r Row) Row {
 	return key
 }
 
-// cell takes a column's value in, whatever engine it comes from.
-type cell struct {
+// haulCell takes a column's value in, whatever engine it comes from.
+type haulCell struct {
 	kind string
 	v    any
 }
 
-func (c *cell) Scan(src any) error {
+func (c *haulCell) Scan(src any) error {
 	switch v := src.(type) {
 	case nil:
 		c.v = nil
@@ -307,7 +307,7 @@ func (r *Hauled) Count(table int) (n int64, err error) {
 
 func (r *Hauled) rows(table int, q *stmt, args []any) (out []Row, err error) {
 	columns := r.h.tables[table].columns
-	cells, places := make([]cell, len(columns)), make([]any, len(columns))
+	cells, places := make([]haulCell, len(columns)), make([]any, len(columns))
 	for i, c := range columns {
 		cells[i].kind, places[i] = c.kind, &cells[i]
 	}

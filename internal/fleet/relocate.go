@@ -25,15 +25,15 @@ func Relocate(ctx context.Context, t *db.ControlTx, shop id.Shop, from int64, sh
 }
 
 // Relocated has this process look a shop up again, and whoever follows its
-// events look for news where it lives now.
-func (f *Fleet) Relocated(shop id.Shop) {
+// events look for news on the shard where it lives now.
+func (f *Fleet) Relocated(shop id.Shop, shard string) {
 	if e, ok := f.byID.GetIfPresent(shop); ok {
 		f.forget(e)
 	}
 	for _, fn := range f.changed {
 		fn(shop)
 	}
-	f.Wake(shop)
+	f.Wake(shop, shard)
 }
 
 const (

@@ -436,7 +436,7 @@ func (r *run) stay(ctx context.Context) error {
 	err = r.src.Write(ctx, r.Shop, r.Claim, func(w *db.Hauling) error {
 		return w.Turn(r.Epoch, db.StateMoving, r.Epoch+2, db.StateOpen)
 	})
-	r.Fleet.Relocated(r.Shop)
+	r.Fleet.Relocated(r.Shop, r.From)
 	return err
 }
 

@@ -121,7 +121,7 @@ func (r *run) decide(ctx context.Context, phase, shard string, epoch int64, clos
 		return false, r.givenUp(ctx, fmt.Errorf("decide: %w", err))
 	}
 	r.Phase, r.Pause = phase, pause
-	r.Fleet.Relocated(r.Shop)
+	r.Fleet.Relocated(r.Shop, shard)
 	return true, nil
 }
 
@@ -162,7 +162,7 @@ func (r *run) reopen(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.Fleet.Relocated(r.Shop)
+	r.Fleet.Relocated(r.Shop, r.From)
 	ok, err := r.change(ctx, reopened, r.ID, r.Claim, time.Now())
 	if err == nil && !ok {
 		err = db.ErrClaim
@@ -204,7 +204,7 @@ func (r *run) arrive(ctx context.Context, closed time.Time) error {
 	if !closed.IsZero() {
 		pause = time.Since(closed)
 	}
-	r.Fleet.Relocated(r.Shop)
+	r.Fleet.Relocated(r.Shop, r.To)
 	if err := r.at("opened"); err != nil {
 		return err
 	}
