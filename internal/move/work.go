@@ -23,7 +23,11 @@ var (
 		UPDATE move SET claim = $3, holder = $4, held_until = $5
 		WHERE id = $1 AND claim = $2 AND held_until <= $6 AND ended_at = 0`)
 	holdMove    = db.C(`UPDATE move SET held_until = $3 WHERE id = $1 AND claim = $2`)
-	releaseMove = db.C(`UPDATE move SET held_until = 0, holder = '', next_at = $3, failed = $4, error = $5 WHERE id = $1 AND claim = $2`)
+	// releaseMove lets go of a move; in another phase than ours, which an operator
+	// has put it in meanwhile, it is due at once.
+	releaseMove = db.C(`
+		UPDATE move SET held_until = 0, holder = '', next_at = CASE WHEN phase = $6 THEN $3 ELSE 0 END, failed = $4, error = $5
+		WHERE id = $1 AND claim = $2`)
 	saveMove    = db.C(`
 		UPDATE move SET phase = $3, place = $4, rows_done = $5, rows_all = $6, checked = $7, aborts = $8, step_at = $9
 		WHERE id = $1 AND claim = $2 AND phase = $10`)
@@ -126,7 +130,7 @@ func (m *Mover) work(ctx context.Context, mv Move) {
 	}
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	_, _ = m.change(end, releaseMove, mv.ID, claim, next, failed, text) // else the lease runs out
+	_, _ = m.change(end, releaseMove, mv.ID, claim, next, failed, text, r.Phase) // else the lease runs out
 }
 
 // renew holds the lease while the work goes on.
