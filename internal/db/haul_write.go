@@ -117,7 +117,7 @@ var (
 	holdClaim  = newStmt(`UPDATE shop_move SET claim = $2 WHERE shop = $1 AND claim = $2`)
 	makeClaim  = newStmt(`INSERT INTO shop_move (shop, role, claim) VALUES ($1, $2, $3) ON CONFLICT (shop) DO UPDATE SET claim = excluded.claim WHERE shop_move.claim <= excluded.claim`)
 	setRole    = newStmt(`UPDATE shop_move SET role = $2 WHERE shop = $1`)
-	leaveMove    = newStmt(`DELETE FROM shop_move WHERE shop = $1`)
+	leaveMove  = newStmt(`DELETE FROM shop_move WHERE shop = $1`)
 	dropChange = newStmt(`DELETE FROM shop_change WHERE shop = $1 AND i = $2`)
 	dropAll    = newStmt(`DELETE FROM shop_change WHERE shop = $1`)
 	fenceClock = newStmt(`UPDATE shop_clock SET state = 'moving' WHERE shop = $1 AND epoch = $2 AND state = 'open'`)

@@ -22,13 +22,13 @@ var (
 	takeMove = db.C(`
 		UPDATE move SET claim = $3, holder = $4, held_until = $5
 		WHERE id = $1 AND claim = $2 AND held_until <= $6 AND ended_at = 0`)
-	holdMove    = db.C(`UPDATE move SET held_until = $3 WHERE id = $1 AND claim = $2`)
+	holdMove = db.C(`UPDATE move SET held_until = $3 WHERE id = $1 AND claim = $2`)
 	// releaseMove lets go of a move; in another phase than ours, which an operator
 	// has put it in meanwhile, it is due at once.
 	releaseMove = db.C(`
 		UPDATE move SET held_until = 0, holder = '', next_at = CASE WHEN phase = $6 THEN $3 ELSE 0 END, failed = $4, error = $5
 		WHERE id = $1 AND claim = $2`)
-	saveMove    = db.C(`
+	saveMove = db.C(`
 		UPDATE move SET phase = $3, place = $4, rows_done = $5, rows_all = $6, checked = $7, aborts = $8, step_at = $9
 		WHERE id = $1 AND claim = $2 AND phase = $10`)
 	decide   = db.C(`UPDATE move SET phase = $4, pause = $5, step_at = $6 WHERE id = $1 AND claim = $2 AND phase = 'closing' AND epoch = $3`)
