@@ -56,6 +56,8 @@ type App struct {
 	books    *books
 	mover    *move.Mover
 	bus      *event.Bus
+	carrier  event.Carrier // brings events to the bus
+	kafka    *event.Kafka  // the carrier, with --kafka
 	feed     *event.Feed
 	store    media.Store // where pictures are
 	disk     *media.Disk // the data folder's own media/
@@ -186,6 +188,9 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (a *App, err error)
 	a.fleet.OnLoss(a.lost)
 	a.bus = event.NewBus(a.fleet, log)
 	a.bus.Leased()
+	if err = a.openCarrier(ctx); err != nil {
+		return a, err
+	}
 	a.feed = a.hear()
 	a.bus.Seats(cfg.MaxStreams, share.Streams)
 	if err := a.openRooms(key); err != nil {
@@ -197,6 +202,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (a *App, err error)
 	a.workers.Go(func() { a.feed.Run(ctx) })
 	if cfg.does(roleRelay) {
 		a.workers.Go(func() { a.relay(ctx) })
+		a.workers.Go(func() { a.carrier.Run(ctx) })
 	}
 	a.sweepers(ctx)
 	a.watch(ctx)
@@ -209,6 +215,9 @@ func (a *App) Close() error {
 	a.workers.Wait()
 	if a.bus != nil {
 		a.bus.Close()
+	}
+	if a.kafka != nil {
+		a.kafka.Close()
 	}
 	var errs []error
 	if a.fleet != nil {

@@ -48,6 +48,9 @@ type Config struct {
 	DrainWait time.Duration `default:"0s" env:"HAAT_DRAIN_WAIT" help:"How long to go on serving after SIGTERM, /readyz being 503: until every load balancer has seen it."`
 	Lease     time.Duration `default:"8s" env:"HAAT_LEASE" help:"How long a process may be silent before others take over what it does alone."`
 
+	Kafka      string     `env:"HAAT_KAFKA" help:"Kafka brokers, as host:port with commas between: events go through a topic, and all processes share in delivering them. Default: whoever holds a shard's lease delivers its events."`
+	KafkaTopic KafkaTopic `embed:"" prefix:"kafka-"`
+
 	Front     bool          `default:"true" negatable:"" env:"HAAT_FRONT" help:"Answer requests for kept pages before net/http has seen them."`
 	SharedFor time.Duration `default:"0s" env:"HAAT_SHARED_FOR" help:"How long a CDN in front may keep a page without asking; long only if it is purged by Surrogate-Key."`
 
@@ -137,6 +140,9 @@ func (c *Config) Finish() error {
 		return fmt.Errorf("--url %q: shops live below the host's name, so it must be a name, not an IP address", c.URL)
 	}
 	if err := c.finishProcess(); err != nil {
+		return err
+	}
+	if err := c.finishKafka(); err != nil {
 		return err
 	}
 	if c.SharedFor < 0 {

@@ -19,6 +19,9 @@ const (
 	databaseDown     = "database-unreachable"
 	poisonEvent      = "poison-event"
 	consumerStalled  = "consumer-stalled"
+	relayStalled     = "relay-stalled"
+	topicUnfit       = "topic-misconfigured"
+	recordRefused    = "record-refused"
 	stockWrong       = "stock-discrepancy"
 	stockUnseen      = "stock-check-failing"
 	jobFailing       = "job-failing"
@@ -93,6 +96,15 @@ var incidentKinds = []meter.Kind{
 	{Name: consumerStalled, Severity: meter.Warning, Quiet: 10 * time.Second, Grace: 30 * time.Second,
 		Means: "A subscriber cannot go on with events, which wait in order; nothing is lost.",
 		Next:  "Bring back what it waits for; it goes on by itself."},
+	{Name: topicUnfit, Severity: meter.Critical,
+		Means: "The Kafka topic of events is not as it must be: events wait in the databases, selling goes on.",
+		Next:  "Mend its setting, or start haat with another; events go on by themselves."},
+	{Name: relayStalled, Severity: meter.Critical, Quiet: 10 * time.Second,
+		Means: "Events do not come to Kafka: they wait in the databases in order, selling goes on, and messages, search and figures are late.",
+		Next:  "Bring the brokers back; events go on by themselves."},
+	{Name: recordRefused, Severity: meter.Warning, Grace: 10 * time.Minute,
+		Means: "Records on the topic of events are not haat's, or of a newer haat: they were passed over, and what they stood for is read from the databases.",
+		Next:  "Look who else writes to the topic, or finish the upgrade; it closes an hour after the last one."},
 	{Name: importStalled, Severity: meter.Warning, Grace: 2 * time.Minute,
 		Means: "A shop's import, or the pictures of one, fails again and again; it is tried at least once a minute.",
 		Next:  "Mend what it says; the import goes on where it stopped."},
@@ -169,6 +181,7 @@ func (a *App) watch(ctx context.Context) {
 		newWatcher("pictures", a.watchMedia),
 		newWatcher("parked events", a.watchParked),
 		newWatcher("subscribers", a.watchSubscribers),
+		newWatcher("relays", a.watchRelays),
 		newWatcher("stock", a.books.watch(a.incidents)),
 		newWatcher("sweeps", a.watchSweeps),
 		newWatcher("imports", a.watchImports),

@@ -106,7 +106,7 @@ func (a *App) alone(ctx context.Context, name string, fn func(context.Context)) 
 	a.workers.Go(func() { a.member.Hold(ctx, name, func(ctx context.Context, _ int64) { fn(ctx) }) })
 }
 
-// relay delivers the events of the shards that this process comes to hold.
+// relay carries the events of the shards that this process comes to hold.
 func (a *App) relay(ctx context.Context) {
 	var all sync.WaitGroup
 	defer all.Wait()
@@ -122,11 +122,7 @@ func (a *App) relay(ctx context.Context) {
 			one, stop := context.WithCancel(ctx)
 			stops[name] = stop
 			all.Go(func() {
-				a.member.Hold(one, "events of "+name, func(ctx context.Context, epoch int64) {
-					a.bus.Take(name, epoch)
-					<-ctx.Done()
-					a.bus.Yield(name)
-				})
+				a.member.Hold(one, "events of "+name, func(ctx context.Context, epoch int64) { a.carrier.Serve(ctx, name, epoch) })
 			})
 		}
 		for name, stop := range stops {

@@ -38,8 +38,9 @@ type Bus struct {
 
 	followers map[id.Shop]map[chan struct{}]bool
 
-	turns map[string]int64 // the epochs at which shards' events are delivered here; nil: all are
-	taken chan struct{}    // another shard is delivered here
+	turns map[string]int64 // the epochs at which places' events are delivered here; nil: all are
+	taken chan struct{}    // another place's events are delivered here
+	topic *intake          // where events arrive from; nil: commits are told
 	made  int64            // the epoch when there are no leases: a later bus ends what an earlier one left under way
 
 	seats struct {
@@ -169,24 +170,37 @@ func (b *Bus) written(c fleet.Commit) {
 		default:
 		}
 	}
+	if b.topic == nil {
+		b.arrive(c)
+	}
+}
+
+// arrive takes events to their shop's outlet and queues its units. It gives nil
+// if they are delivered elsewhere, or are to be discovered later. The caller
+// holds b.mu.
+func (b *Bus) arrive(c fleet.Commit) *outlet {
 	if b.ctx == nil || b.ctx.Err() != nil || len(b.lanes) == 0 {
-		return // not started, or closed: discovery will find it
+		return nil // not started, or closed: discovery will find it
 	}
-	epoch, ok := b.turn(c.Shard)
+	place := b.place(c.Shop, c.Shard)
+	epoch, ok := b.turn(place)
 	if !ok {
-		return // another process delivers it
+		return nil // another process delivers it
 	}
-	o := b.outlets[c.Shop]
-	if o != nil && (o.shard != c.Shard || o.epoch != epoch) {
+	o, was := b.outlets[c.Shop], (*outlet)(nil)
+	if o != nil && (o.shard != c.Shard || o.place != place || o.epoch != epoch) {
 		b.drop(c.Shop, o)
-		o = nil
+		o, was = nil, o
 	}
 	if o == nil {
 		if len(b.outlets) >= b.most {
 			b.full = true
-			return
+			return nil
 		}
-		o = b.open(c.Shop, c.Shard, epoch)
+		o = b.open(c.Shop, c.Shard, place, epoch)
+		if was != nil && was.place == place && was.epoch == epoch { // it is on another shard now
+			o.due, o.upTo = was.due, was.upTo
+		}
 	}
 	if c.Doubt {
 		for _, u := range o.units {
@@ -198,6 +212,7 @@ func (b *Bus) written(c fleet.Commit) {
 	for _, u := range o.units {
 		b.queue(u)
 	}
+	return o
 }
 
 // queue hands a unit to the workers. The caller holds b.mu.
@@ -235,18 +250,22 @@ func (b *Bus) worker(units chan *unit) {
 			u.work.Lock()
 			err := b.deliver(b.ctx, u)
 			wait, waiting := u.wait(err), u.waits(err)
+			reached := u.reached(len(waiting) > 0)
 			u.work.Unlock()
-			b.finish(u, wait, waiting)
+			b.finish(u, wait, waiting, reached)
 		}
 	}
 }
 
 // finish puts a unit to rest, or has it tried again after a while.
-func (b *Bus) finish(u *unit, wait time.Duration, waiting map[string]Waiting) {
+func (b *Bus) finish(u *unit, wait time.Duration, waiting map[string]Waiting, reached int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.ctx.Err() == nil {
 		b.note(u, waiting)
+		if u.passed = reached; b.topic != nil {
+			b.topic.settle(u.outlet)
+		}
 	}
 	switch {
 	case b.ctx.Err() != nil:
@@ -297,6 +316,7 @@ func (b *Bus) discover(ctx context.Context) {
 	for _, name := range b.fleet.ShardNames() {
 		b.mu.Lock()
 		_, ours := b.turn(name)
+		ours = ours || b.topic != nil // some of its shops may be
 		b.mu.Unlock()
 		for after := id.Shop(0); ours && ctx.Err() == nil; {
 			page, err := b.fleet.Shard(name).News(ctx, after, 1000)
@@ -309,7 +329,9 @@ func (b *Bus) discover(ctx context.Context) {
 			for _, c := range page {
 				after = c.Shop
 				b.suspect(name, c.Shop)
-				b.written(fleet.Commit{Shop: c.Shop, Shard: name, Doubt: true})
+				b.mu.Lock()
+				b.arrive(fleet.Commit{Shop: c.Shop, Shard: name, Doubt: true})
+				b.mu.Unlock()
 			}
 			if len(page) < 1000 {
 				b.mu.Lock()

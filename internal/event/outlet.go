@@ -3,6 +3,7 @@ package event
 import (
 	"context"
 	"errors"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -19,11 +20,14 @@ import (
 type outlet struct {
 	units []*unit // one for each lane
 	shard string  // on which the shop was when it was opened
-	epoch int64   // of the lease under which its events are delivered
+	place string  // by which its events are delivered: the shard, or a partition
+	epoch int64   // at which they are delivered
 
 	// Guarded by Bus.mu:
 	recent []record  // the newest events committed here, without gaps
 	rested time.Time // when a unit came to rest last
+	due    []due     // what arrived from the topic and is not settled yet, in order
+	upTo   int64     // the last event that arrived from the topic
 
 	// Guarded by once:
 	once    sync.Mutex
@@ -50,6 +54,7 @@ type unit struct {
 	pins   int         // replays and drops under way
 
 	waiting map[string]Waiting // for what, by subscriber, after the latest delivery
+	passed  int64              // up to which event it holds up nothing any more
 
 	// Guarded by work:
 	places []place   // of each of the lane's subscribers; nil before they have been read
@@ -68,8 +73,8 @@ type place struct {
 }
 
 // open makes a shop's outlet. The caller holds b.mu.
-func (b *Bus) open(shop id.Shop, shard string, epoch int64) *outlet {
-	o := &outlet{units: make([]*unit, len(b.lanes)), shard: shard, epoch: epoch}
+func (b *Bus) open(shop id.Shop, shard, place string, epoch int64) *outlet {
+	o := &outlet{units: make([]*unit, len(b.lanes)), shard: shard, place: place, epoch: epoch}
 	for i, l := range b.lanes {
 		o.units[i] = &unit{shop: shop, lane: l, outlet: o}
 	}
@@ -186,7 +191,17 @@ func (b *Bus) news(ctx context.Context, room *fleet.Room, u *unit, after int64) 
 		return news, nil
 	}
 	err = room.View(ctx, fleet.Newest, func(r db.Reader) (err error) {
-		news, err = db.All(ctx, r, readNews, scanRecord, after, batchSize)
+		if news, err = db.All(ctx, r, readNews, scanRecord, after, batchSize); err != nil || b.topic == nil {
+			return err
+		}
+		// What was not published yet is left to whoever publishes it.
+		upTo, err := published(ctx, r)
+		b.mu.Lock()
+		upTo = max(upTo, u.outlet.upTo)
+		b.mu.Unlock()
+		if i := slices.IndexFunc(news, func(r record) bool { return r.seq > upTo }); i >= 0 {
+			news = news[:i]
+		}
 		return err
 	})
 	if err != nil {
@@ -195,6 +210,20 @@ func (b *Bus) news(ctx context.Context, room *fleet.Room, u *unit, after int64) 
 		b.mu.Unlock()
 	}
 	return news, err
+}
+
+// reached gives up to which event the unit holds nothing up any more. What waits
+// for its next try holds up nothing: the shop's rows say that it is left. The
+// caller holds u.work.
+func (u *unit) reached(waits bool) int64 {
+	if waits || u.places == nil {
+		return math.MaxInt64
+	}
+	at := int64(math.MaxInt64)
+	for _, p := range u.places {
+		at = min(at, p.at)
+	}
+	return at
 }
 
 // wait says how long to wait before the unit is tried again; 0 if all is done.

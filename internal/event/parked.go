@@ -157,8 +157,9 @@ func (b *Bus) lockUnit(room *fleet.Room, name string) (*unit, *subscriber, error
 			}
 			o := b.outlets[room.Shop()]
 			if o == nil {
-				epoch, _ := b.turn(room.Shard()) // 0: another process delivers
-				o = b.open(room.Shop(), room.Shard(), epoch)
+				place := b.place(room.Shop(), room.Shard())
+				epoch, _ := b.turn(place) // 0: another process delivers
+				o = b.open(room.Shop(), room.Shard(), place, epoch)
 			}
 			u := o.units[lane]
 			u.pins++

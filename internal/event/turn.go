@@ -30,20 +30,23 @@ var (
 // errTurn says that another process delivers the shop's events by now.
 var errTurn = errors.New("another process delivers these events")
 
-// Leased has the bus deliver the events of those shards only that it is given
-// with Take. Call it before Start.
+// Leased has the bus deliver the events of those places only that it is given
+// with Take: of shards or, over a topic, of its partitions. Call it before Start.
 func (b *Bus) Leased() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.turns = map[string]int64{}
 }
 
-// Take begins to deliver a shard's events, at an epoch of its lease that is
-// above all that were before.
-func (b *Bus) Take(shard string, epoch int64) {
+// Take begins to deliver a place's events, at an epoch that is above all that
+// were before.
+func (b *Bus) Take(place string, epoch int64) {
 	b.mu.Lock()
-	b.turns[shard] = epoch
-	delete(b.searched, shard) // one of its events may have been the end of who had it before
+	b.turns[place] = epoch
+	if b.topic != nil {
+		clear(b.searched)
+	}
+	delete(b.searched, place) // one of its events may have been the end of who had it before
 	b.mu.Unlock()
 	select {
 	case b.taken <- struct{}{}:
@@ -51,25 +54,33 @@ func (b *Bus) Take(shard string, epoch int64) {
 	}
 }
 
-// Yield ends to deliver a shard's events.
-func (b *Bus) Yield(shard string) {
+// Yield ends to deliver a place's events.
+func (b *Bus) Yield(place string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	delete(b.turns, shard)
+	delete(b.turns, place)
 	for shop, o := range b.outlets {
-		if o.shard == shard {
+		if o.place == place {
 			b.drop(shop, o)
 		}
 	}
 }
 
-// turn gives the epoch at which a shard's events are delivered here. The caller
+// place is what a shop's events are delivered by.
+func (b *Bus) place(shop id.Shop, shard string) string {
+	if b.topic != nil {
+		return b.topic.place(shop)
+	}
+	return shard
+}
+
+// turn gives the epoch at which a place's events are delivered here. The caller
 // holds b.mu.
-func (b *Bus) turn(shard string) (epoch int64, ok bool) {
+func (b *Bus) turn(place string) (epoch int64, ok bool) {
 	if b.turns == nil {
 		return b.made, true
 	}
-	epoch, ok = b.turns[shard]
+	epoch, ok = b.turns[place]
 	return epoch, ok
 }
 
@@ -89,10 +100,16 @@ func (b *Bus) current(u *unit, room *fleet.Room) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	o := u.outlet
-	if epoch, ok := b.turn(o.shard); ok && epoch == o.epoch && room.Shard() == o.shard {
+	epoch, ok := b.turn(o.place)
+	ok = ok && epoch == o.epoch
+	if ok && room.Shard() == o.shard {
 		return true
 	}
-	b.drop(u.shop, o)
+	if ok && b.topic != nil { // it moved, and is still ours
+		b.arrive(fleet.Commit{Shop: u.shop, Shard: room.Shard(), Doubt: true})
+	} else {
+		b.drop(u.shop, o)
+	}
 	return false
 }
 

@@ -68,6 +68,11 @@ var (
 		ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, run = excluded.run,
 			epoch = CASE WHEN lease.epoch < excluded.epoch THEN excluded.epoch ELSE lease.epoch + 1 END, taken = excluded.taken, expires = excluded.expires
 		WHERE lease.expires <= excluded.taken OR lease.holder = excluded.holder AND lease.run <> excluded.run`)
+	// countLease raises an epoch that nobody holds.
+	countLease = db.C(`
+		INSERT INTO lease (` + leaseColumns + `) VALUES ($1, $2, $3, $4, $4, 0)
+		ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, run = excluded.run, taken = excluded.taken,
+			epoch = CASE WHEN lease.epoch < excluded.epoch THEN excluded.epoch ELSE lease.epoch + 1 END`)
 	renewLease   = db.C(`UPDATE lease SET expires = $4 WHERE name = $1 AND holder = $2 AND run = $3 AND epoch = $5`)
 	releaseLease = db.C(`UPDATE lease SET expires = 0 WHERE name = $1 AND holder = $2 AND run = $3 AND epoch = $4`)
 )
@@ -353,6 +358,26 @@ func (m *Member) Hold(ctx context.Context, name string, fn func(ctx context.Cont
 		}
 		return
 	}
+}
+
+// Epoch gives a number that is above all that it gave to any process under this
+// name before, and above the epochs that leases have had so far: for what is
+// handed out by somebody else than the control database.
+func (m *Member) Epoch(ctx context.Context, name string) (epoch int64, err error) {
+	self := m.Self()
+	err = m.control.Change(ctx, func(t *db.ControlTx) error {
+		now, err := t.Clock(ctx)
+		if err != nil {
+			return err
+		}
+		if _, err := t.Exec(ctx, countLease, name, self.ID, self.Run, now); err != nil {
+			return err
+		}
+		l, _, err := db.ControlOne(ctx, t, readLease, scanLease, name)
+		epoch = l.epoch
+		return err
+	})
+	return epoch, err
 }
 
 // release gives a lease back, if it is still ours.

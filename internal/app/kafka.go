@@ -1,0 +1,105 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"haat/internal/event"
+	"haat/internal/meter"
+)
+
+// KafkaTopic is the topic that events go through with --kafka.
+type KafkaTopic struct {
+	Topic      string        `default:"haat.events" env:"HAAT_KAFKA_TOPIC" help:"With --kafka, the topic. It is made if there is none."`
+	Partitions int           `default:"24" env:"HAAT_KAFKA_PARTITIONS" help:"Partitions that the topic must have: so many processes can deliver at once."`
+	Retention  time.Duration `default:"168h" env:"HAAT_KAFKA_RETENTION" help:"How long the topic must keep events."`
+}
+
+func (c *Config) finishKafka() error {
+	var brokers []string
+	for broker := range strings.SplitSeq(c.Kafka, ",") {
+		if broker = strings.TrimSpace(broker); broker == "" {
+			continue
+		}
+		if host, _, err := net.SplitHostPort(broker); err != nil || host == "" {
+			return fmt.Errorf("--kafka %q: give host:port of some brokers, with commas between", c.Kafka)
+		}
+		brokers = append(brokers, broker)
+	}
+	c.Kafka = strings.Join(brokers, ",")
+	if c.KafkaTopic.Topic == "" || strings.ContainsAny(c.KafkaTopic.Topic, " /:,") {
+		return fmt.Errorf("--kafka-topic %q: not the name of a topic", c.KafkaTopic.Topic)
+	}
+	if c.KafkaTopic.Partitions < 1 || c.KafkaTopic.Partitions > 10_000 {
+		return fmt.Errorf("--kafka-partitions %d: between 1 and 10000", c.KafkaTopic.Partitions)
+	}
+	if c.KafkaTopic.Retention < time.Hour {
+		return fmt.Errorf("--kafka-retention %v: an hour at least", c.KafkaTopic.Retention)
+	}
+	return nil
+}
+
+// openCarrier chooses the way on which events come to those who deliver them.
+func (a *App) openCarrier(ctx context.Context) (err error) {
+	if a.cfg.Kafka == "" {
+		a.carrier = event.Local{Bus: a.bus}
+		return nil
+	}
+	topic := a.cfg.KafkaTopic
+	a.kafka, err = event.OverKafka(ctx, a.fleet, a.bus, event.KafkaOptions{
+		Brokers: strings.Split(a.cfg.Kafka, ","), Topic: topic.Topic, Partitions: topic.Partitions, Retention: topic.Retention,
+		Epoch: func(ctx context.Context) (int64, error) { return a.member.Epoch(ctx, "events of "+topic.Topic) },
+	}, a.log)
+	if err != nil {
+		return fmt.Errorf("--kafka: %w", err)
+	}
+	a.carrier = a.kafka
+	s := a.kafka.Stats()
+	a.meter.Counter("haat_events_published_total", "Events that Kafka has acknowledged.", func() float64 { return float64(s.Published.Load()) })
+	a.meter.Counter("haat_events_publish_failures_total", "Tries to publish events that failed; they are tried again.", func() float64 { return float64(s.Failed.Load()) })
+	a.meter.Counter("haat_events_arrived_total", "Records that came from the topic, those that repeat others included.", func() float64 { return float64(s.Arrived.Load()) })
+	a.meter.Counter("haat_events_refused_total", "Records of the topic that could not be understood.", func() float64 { return float64(s.Refused.Load()) })
+	a.meter.Gauges("haat_relay_oldest_seconds", "Age of the oldest event of a shard that is not published yet.", []string{"shard"}, func(put func(float64, ...string)) {
+		for _, r := range a.kafka.Relays() {
+			put(r.Age().Seconds(), r.Shard)
+		}
+	})
+	return nil
+}
+
+// publishesWithin is how long an event may wait to be published before it is
+// said.
+const publishesWithin = 5 * time.Second
+
+// watchRelays tells of events that do not come to the topic, and of records on
+// it that are none.
+func (a *App) watchRelays(context.Context) error {
+	if a.kafka == nil {
+		return nil
+	}
+	var unfit, late, refused []meter.Sighting
+	if m := a.kafka.Misfit(); m != nil {
+		unfit = append(unfit, meter.Sighting{Subject: m.Topic, Detail: m.Error()})
+	}
+	for _, r := range a.kafka.Relays() {
+		if r.Age() >= publishesWithin {
+			why := r.Why
+			if why == "" {
+				why = "no broker has answered yet"
+			}
+			late = append(late, meter.Sighting{Subject: "shard " + r.Shard, Since: r.Oldest, Detail: fmt.Sprintf("Events of %d shops wait to be published: %s.", r.Shops, why)})
+		}
+	}
+	if all := a.kafka.Refused(); len(all) > 0 {
+		if last := all[len(all)-1]; time.Since(last.At) < time.Hour {
+			refused = append(refused, meter.Sighting{Subject: a.cfg.KafkaTopic.Topic, Detail: fmt.Sprintf("%d records since the start; the last is at offset %d of partition %d: %s.", a.kafka.Stats().Refused.Load(), last.Offset, last.Partition, last.Why)})
+		}
+	}
+	a.incidents.See(topicUnfit, unfit)
+	a.incidents.See(relayStalled, late)
+	a.incidents.See(recordRefused, refused)
+	return nil
+}
