@@ -83,7 +83,8 @@ var shopless = map[string]string{
 var across = map[string]string{
 	"fleet.clocksOf":       "orphans of unfinished sign-ups are shops that the directory does not know",
 	"fleet.epochsOf":       "whether a copy of a shard has the shops that a copy of the directory says",
-	"db.noted":             "shops whose older copy has to be told what was written since the move",
+	"db.copies":            "shops whose copy is on a shard that they do not live on",
+	"db.moving":            "claims that movers left behind",
 	"db.news":              "shops whose events an earlier run left unhandled",
 	"db.recent":            "shops with news, which other processes that keep pages of them must hear of",
 	"db.probe":             "whether the shard answers at all",

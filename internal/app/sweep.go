@@ -75,7 +75,7 @@ func (s *sweep) round(ctx context.Context, now time.Time) (err error) {
 			for _, from = range rows {
 				if shop := from.Shop; !seen[shop] && ctx.Err() == nil && !s.resting(shop, now) {
 					seen[shop] = true
-					hands.Go(func() error { s.one(ctx, shop, now); return nil })
+					hands.Go(func() error { s.one(ctx, shop, name, now); return nil })
 				}
 			}
 			if len(rows) < sweepRows {
@@ -92,13 +92,16 @@ func (s *sweep) round(ctx context.Context, now time.Time) (err error) {
 	return err
 }
 
-// one does a piece of work in one shop.
-func (s *sweep) one(ctx context.Context, shop id.Shop, now time.Time) {
+// one does a piece of work in one shop that a shard has named.
+func (s *sweep) one(ctx context.Context, shop id.Shop, shard string, now time.Time) {
 	piece, cancel := context.WithTimeout(ctx, sweepTime)
 	defer cancel()
 	room, err := s.fleet.ByID(piece, shop)
 	if fault.Is(err, fault.KindNotFound) {
 		return // an unfinished sign-up, which is erased in its time
+	}
+	if err == nil && room.Shard() != shard {
+		return // a copy of a shop that has moved: what is due there is found there
 	}
 	if err == nil {
 		_, err = s.tidy(piece, room)

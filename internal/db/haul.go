@@ -52,6 +52,11 @@ type Clock struct {
 	State               string
 }
 
+// Readable reports whether a shop is read where its clock says this.
+func (c Clock) Readable() bool {
+	return c.State == StateOpen || c.State == StateMoving || c.State == StateArriving
+}
+
 // Change is a row that was written while the shop was recorded.
 type Change struct {
 	I     int64

@@ -115,6 +115,7 @@ type Hauling struct {
 
 var (
 	holdClaim  = newStmt(`UPDATE shop_move SET claim = $2 WHERE shop = $1 AND claim = $2`)
+	notHere    = newStmt(`UPDATE shop_move SET claim = $2 WHERE shop = $1 AND claim = $2 AND NOT EXISTS (SELECT 1 FROM shop_clock c WHERE c.shop = $1 AND c.state IN ('open', 'moving'))`)
 	makeClaim  = newStmt(`INSERT INTO shop_move (shop, role, claim) VALUES ($1, $2, $3) ON CONFLICT (shop) DO UPDATE SET claim = excluded.claim WHERE shop_move.claim <= excluded.claim`)
 	setRole    = newStmt(`UPDATE shop_move SET role = $2 WHERE shop = $1`)
 	leaveMove  = newStmt(`DELETE FROM shop_move WHERE shop = $1`)
@@ -155,6 +156,21 @@ func (h *Haul) Write(ctx context.Context, shop id.Shop, claim int64, fn func(*Ha
 			return err
 		}
 		return fn(w)
+	})
+}
+
+// Clear deletes the rows with these keys of a shop that does not live here, if
+// the claim stands.
+func (h *Haul) Clear(ctx context.Context, shop id.Shop, claim int64, table int, keys []Row) error {
+	return h.write(ctx, shop, func(w *Hauling) error {
+		n, err := exec(ctx, w.raw, &notHere, []any{int64(shop), claim})
+		if err == nil && n == 0 {
+			err = ErrClaim
+		}
+		if err != nil {
+			return err
+		}
+		return w.Delete(table, keys)
 	})
 }
 
@@ -256,10 +272,22 @@ func (w *Hauling) End(without bool) error {
 	return w.later(&leaveMove, []any{int64(w.shop)})
 }
 
-var noted = Across(`SELECT shop, COUNT(*) FROM shop_change WHERE shop > $1 GROUP BY shop ORDER BY shop LIMIT $2`)
+var (
+	copies = Across(`SELECT shop, claim FROM shop_move WHERE role = 'copy'`)
+	moving = Across(`SELECT shop, claim FROM shop_move`)
+)
 
-// Noted gives, in order of their ids, the shops after one of which writes were
-// noted, and how many.
-func (s *Shard) Noted(ctx context.Context, after id.Shop, limit int) ([]Count, error) {
-	return s.Across(ctx, noted, after, limit)
+// Copies gives the shops of which there is a copy here while they live
+// elsewhere.
+func (s *Shard) Copies(ctx context.Context) (map[id.Shop]bool, error) {
+	all, err := s.Across(ctx, copies)
+	out := make(map[id.Shop]bool, len(all))
+	for _, c := range all {
+		out[c.Shop] = true
+	}
+	return out, err
 }
+
+// Claims gives the shops that are on their way from or to here, or whose copy
+// is here, and the newest claim on each.
+func (s *Shard) Claims(ctx context.Context) ([]Count, error) { return s.Across(ctx, moving) }

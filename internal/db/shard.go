@@ -194,7 +194,7 @@ func (v *View) readHead(ctx context.Context, epoch int64) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", firstLine(readHead.postgres), err)
 	}
-	if h.epoch != epoch || h.state != StateOpen && h.state != StateMoving && h.state != StateArriving {
+	if h.epoch != epoch || !(Clock{State: h.state}).Readable() {
 		return ErrMoved
 	}
 	v.mark = Mark{Shop: v.shop, Epoch: h.epoch, Term: h.term, N: h.n}

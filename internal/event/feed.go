@@ -353,6 +353,9 @@ func (h *hearing) hear(ctx context.Context, shop id.Shop, seen int64) error {
 		return nil
 	}
 	room, err := h.fleet.ByID(ctx, shop)
+	if err == nil && room.Shard() != h.shard {
+		room, err = h.fleet.Again(ctx, shop) // it may have moved here just now
+	}
 	if fault.Is(err, fault.KindNotFound) || err == nil && room.Shard() != h.shard {
 		return nil // an unfinished sign-up, or one that moved
 	}

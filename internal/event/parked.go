@@ -3,7 +3,6 @@ package event
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"time"
 
 	"haat/internal/db"
@@ -71,15 +70,7 @@ func ListParked(ctx context.Context, room *fleet.Room) ([]Parked, error) {
 
 // ParkedCounts gives the shops that have parked events, and how many.
 func (b *Bus) ParkedCounts(ctx context.Context) ([]db.Count, error) {
-	var out []db.Count
-	for _, name := range b.fleet.ShardNames() {
-		counts, err := b.fleet.Shard(name).Across(ctx, parkedByShop, id.Shop(0), 1000)
-		if err != nil {
-			return nil, fmt.Errorf("shard %s: %w", name, err)
-		}
-		out = append(out, counts...)
-	}
-	return out, nil
+	return b.fleet.Across(ctx, parkedByShop, id.Shop(0), 1000)
 }
 
 // Replay hands the parked events of a key to their subscriber, in order, and

@@ -134,7 +134,7 @@ func (o *outlet) claim(ctx context.Context, room *fleet.Room) error {
 		return err
 	}
 	n := int64(0)
-	_, err = room.Change(ctx, func(tx *db.Tx) (err error) {
+	_, err = room.Here().Change(ctx, func(tx *db.Tx) (err error) {
 		n, err = tx.Exec(ctx, claimTurn, o.shard, o.epoch)
 		return err
 	})
@@ -145,14 +145,18 @@ func (o *outlet) claim(ctx context.Context, room *fleet.Room) error {
 }
 
 // change is a transaction of a delivery: it stands only if the shop's events
-// are still delivered at the outlet's epoch.
+// are still delivered at the outlet's epoch, and the shop has not moved since
+// the delivery began.
 func (o *outlet) change(ctx context.Context, room *fleet.Room, fn func(*db.Tx) error) error {
-	_, err := room.Change(ctx, func(tx *db.Tx) error {
+	_, err := room.Here().Change(ctx, func(tx *db.Tx) error {
 		if err := fn(tx); err != nil || !fenced {
 			return err
 		}
 		return tx.Later(ctx, holdTurn, o.epoch)
 	})
+	if errors.Is(err, db.ErrMoved) {
+		return fmt.Errorf("%w: %w", errTurn, err)
+	}
 	if errors.Is(err, db.ErrCheck) { // it may be a handler's own
 		is, look := turnOf(ctx, room)
 		if look != nil {

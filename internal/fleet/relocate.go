@@ -50,21 +50,24 @@ type holds struct {
 }
 
 type hold struct {
-	n    int
-	over chan struct{} // closed when the shop is open again, or nobody waits
-	room *Room         // where, once over
+	n      int
+	read   chan struct{} // closed when the shop can be read, or nobody waits
+	write  chan struct{} // closed when it is open, or nobody waits
+	reader *Room         // where, once read is closed
+	writer *Room         // where, once write is closed
 }
 
-// open waits until a shop is open where the directory says, and gives its room
-// there. It waits no longer than the caller's time, nor than two seconds.
-func (f *Fleet) open(ctx context.Context, shop id.Shop, cause error) (*Room, error) {
+// open waits until a shop can be read, or written, where the directory says,
+// and gives its room there. It waits no longer than the caller's time, nor than
+// two seconds.
+func (f *Fleet) open(ctx context.Context, shop id.Shop, write bool, cause error) (*Room, error) {
 	f.held.mu.Lock()
 	if f.held.at == nil {
 		f.held.at = map[id.Shop]*hold{}
 	}
 	h := f.held.at[shop]
 	if h == nil {
-		h = &hold{over: make(chan struct{})}
+		h = &hold{read: make(chan struct{}), write: make(chan struct{})}
 		f.held.at[shop] = h
 		go f.look(shop, h)
 	}
@@ -84,10 +87,14 @@ func (f *Fleet) open(ctx context.Context, shop id.Shop, cause error) (*Room, err
 	}()
 	late := time.NewTimer(holdMost)
 	defer late.Stop()
+	over, room := h.read, &h.reader
+	if write {
+		over, room = h.write, &h.writer
+	}
 	select {
-	case <-h.over:
-		if h.room != nil {
-			return h.room, nil
+	case <-over:
+		if *room != nil {
+			return *room, nil
 		}
 		return nil, moving
 	case <-late.C:
@@ -105,19 +112,26 @@ func (f *Fleet) look(shop id.Shop, h *hold) {
 	defer t.Stop()
 	for {
 		room, err := f.lookUp(ctx, entryByID, shop)
+		var c db.Clock
 		if err == nil {
-			var c db.Clock
-			var there bool
-			c, there, err = room.shard.Clock(ctx, shop)
-			if err == nil && there && c.State == db.StateOpen && c.Epoch == room.entry.Epoch {
-				h.room = room
-			}
+			c, _, err = room.shard.Clock(ctx, shop)
 		}
+		there := err == nil && c.Epoch == room.entry.Epoch
 		f.held.mu.Lock()
-		if h.room != nil || h.n == 0 || ctx.Err() != nil || fault.Is(err, fault.KindNotFound) {
+		if there && h.reader == nil && c.Readable() {
+			h.reader = room
+			close(h.read)
+		}
+		if there && c.State == db.StateOpen {
+			h.writer = room
+		}
+		if h.writer != nil || h.n == 0 || ctx.Err() != nil || fault.Is(err, fault.KindNotFound) {
 			delete(f.held.at, shop)
+			if h.reader == nil {
+				close(h.read)
+			}
+			close(h.write)
 			f.held.mu.Unlock()
-			close(h.over)
 			return
 		}
 		f.held.mu.Unlock()
@@ -126,6 +140,11 @@ func (f *Fleet) look(shop id.Shop, h *hold) {
 		case <-t.C:
 		}
 	}
+}
+
+// Again is ByID past what this process remembers of the directory.
+func (f *Fleet) Again(ctx context.Context, shop id.Shop) (*Room, error) {
+	return f.lookUp(ctx, entryByID, shop)
 }
 
 // Destination gives a shard that a shop can be put on, or says why it cannot.
@@ -158,7 +177,7 @@ func (f *Fleet) Destination(ctx context.Context, name string) (Listing, error) {
 	return Listing{}, fault.NotFound("There is no shard %q.", name)
 }
 
-var countOn = db.C(`SELECT COUNT(*) FROM shop WHERE shard = $1`)
+var countOn = db.C(`SELECT shops FROM shard WHERE id = $1`)
 
 // CountOn counts the shops that live on a shard.
 func (f *Fleet) CountOn(ctx context.Context, shard string) (n int64, err error) {

@@ -21,6 +21,13 @@ type Room struct {
 	entry Entry
 	shard *db.Shard
 	moved atomic.Pointer[Room] // where the shop lives after a move
+	stays bool
+}
+
+// Here is the room on this shard at this epoch and nowhere else: once the shop
+// has moved, what is done in it fails with db.ErrMoved.
+func (r *Room) Here() *Room {
+	return &Room{fleet: r.fleet, entry: r.entry, shard: r.shard, stays: true}
 }
 
 func (r *Room) Shop() id.Shop { return r.entry.Shop }
@@ -47,7 +54,7 @@ func (r *Room) Writing() int { return r.shard.Writing(r.entry.Shop) }
 // of its commit. fn may run again; see package db.
 func (r *Room) Change(ctx context.Context, fn func(*db.Tx) error) (db.Mark, error) {
 	var mark db.Mark
-	err := r.here(ctx, func(r *Room) (err error) {
+	err := r.here(ctx, true, func(r *Room) (err error) {
 		var done *db.Tx // of the last run of fn, if that went well
 		mark, err = r.shard.Change(ctx, r.entry.Shop, r.entry.Epoch, func(tx *db.Tx) error {
 			done = nil
@@ -74,9 +81,17 @@ func (r *Room) Change(ctx context.Context, fn func(*db.Tx) error) (db.Mark, erro
 	return mark, err
 }
 
-// here runs fn on the room. If the shop is not open there, it waits until the
-// shop is open where it lives now, within the caller's time, and runs fn again.
-func (r *Room) here(ctx context.Context, fn func(*Room) error) error {
+// here runs fn on the room. If the shop is not there, it waits until the shop
+// can be read, or written, where it lives now, within the caller's time, and
+// runs fn again.
+func (r *Room) here(ctx context.Context, write bool, fn func(*Room) error) error {
+	if r.stays {
+		err := fn(r)
+		if errors.Is(err, db.ErrMoved) {
+			r.fleet.forget(r.entry)
+		}
+		return err
+	}
 	at := r
 	if m := r.moved.Load(); m != nil {
 		at = m
@@ -86,7 +101,7 @@ func (r *Room) here(ctx context.Context, fn func(*Room) error) error {
 		if !errors.Is(err, db.ErrMoved) {
 			return err
 		}
-		if at, err = r.fleet.open(ctx, r.entry.Shop, err); err != nil {
+		if at, err = r.fleet.open(ctx, r.entry.Shop, write, err); err != nil {
 			return err
 		}
 		r.moved.Store(at)

@@ -104,7 +104,7 @@ func (r *Room) View(ctx context.Context, fresh Fresh, fn func(db.Reader) error) 
 // has no replicas answers everything from its primary. ErrLost says that the
 // mark asked for was acknowledged and then lost.
 func (r *Room) Read(ctx context.Context, fresh Fresh, fn func(db.Reader) error) (s Served, err error) {
-	err = r.here(ctx, func(r *Room) (err error) {
+	err = r.here(ctx, false, func(r *Room) (err error) {
 		s, err = r.read(ctx, fresh, fn)
 		return err
 	})

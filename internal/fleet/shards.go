@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"haat/internal/db"
+	"haat/internal/id"
 )
 
 // Listing is a shard as the control database lists it.
@@ -240,15 +241,24 @@ func (f *Fleet) each(yield func(string, *db.Shard) bool) {
 	}
 }
 
-// Across runs a shard-wide statement on every shard.
+// Across runs a shard-wide statement on every shard. What it says of a shop
+// whose copy is on a shard that it does not live on is left out.
 func (f *Fleet) Across(ctx context.Context, q *db.AcrossSQL, args ...any) ([]db.Count, error) {
 	var out []db.Count
 	for name, shard := range f.each {
 		page, err := shard.Across(ctx, q, args...)
+		var copies map[id.Shop]bool
+		if err == nil && len(page) > 0 {
+			copies, err = shard.Copies(ctx)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("shard %s: %w", name, err)
 		}
-		out = append(out, page...)
+		for _, c := range page {
+			if !copies[c.Shop] {
+				out = append(out, c)
+			}
+		}
 	}
 	return out, nil
 }

@@ -42,7 +42,10 @@ func (r *run) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.RowsAll, r.RowsDone, r.Checked, r.Place = 0, 0, 0, ""
+	r.RowsAll, r.RowsDone, r.Checked, r.Place, r.Version = 0, 0, 0, "", r.src.Version
+	if _, err := r.change(ctx, setVersion, r.ID, r.Claim, r.Version); err != nil {
+		return err
+	}
 	err = r.src.Read(ctx, r.Shop, func(h *db.Hauled) error {
 		r.RowsAll = 0
 		for t := range r.src.Tables() {
@@ -99,7 +102,7 @@ func (r *run) erase(ctx context.Context, on *db.Haul) error {
 			for i, row := range rows {
 				keys[i] = on.Key(t, row)
 			}
-			if err := on.Write(ctx, r.Shop, r.Claim, func(w *db.Hauling) error { return w.Delete(t, keys) }); err != nil {
+			if err := on.Clear(ctx, r.Shop, r.Claim, t, keys); err != nil {
 				return err
 			}
 		}

@@ -102,6 +102,7 @@ type Move struct {
 	KeepUntil time.Time
 	Ended     time.Time
 	Next      time.Time
+	Version   string // of the shards' schemas when copying began
 }
 
 // Over reports whether nothing more is done about the move.
@@ -110,12 +111,12 @@ func (m Move) Over() bool { return !m.Ended.IsZero() }
 // Arrived reports whether the shop lives at the destination by this move.
 func (m Move) Arrived() bool { return !m.Moved.IsZero() }
 
-const columns = `id, shop, src, dst, phase, epoch, claim, holder, place, rows_done, rows_all, checked, aborts, pause, failed, error, started_at, step_at, moved_at, keep_until, ended_at, next_at`
+const columns = `id, shop, src, dst, phase, epoch, claim, holder, place, rows_done, rows_all, checked, aborts, pause, failed, error, started_at, step_at, moved_at, keep_until, ended_at, next_at, version`
 
 func scan(m *Move) []any {
 	return []any{
 		&m.ID, (*int64)(&m.Shop), &m.From, &m.To, &m.Phase, &m.Epoch, &m.Claim, &m.Holder, &m.Place, &m.RowsDone, &m.RowsAll, &m.Checked,
-		&m.Aborts, (*int64)(&m.Pause), &m.Failures, &m.Error, &m.Started, &m.Stepped, &m.Moved, &m.KeepUntil, &m.Ended, &m.Next,
+		&m.Aborts, (*int64)(&m.Pause), &m.Failures, &m.Error, &m.Started, &m.Stepped, &m.Moved, &m.KeepUntil, &m.Ended, &m.Next, &m.Version,
 	}
 }
 
@@ -126,8 +127,8 @@ var (
 	listEnded  = db.C(`SELECT ` + columns + ` FROM move WHERE ended_at > 0 ORDER BY id DESC LIMIT $1`)
 	lastID     = db.C(`SELECT COALESCE(MAX(id), 0) FROM move`)
 	insertMove = db.C(`
-		INSERT INTO move (id, shop, src, dst, phase, epoch, claim, holder, held_until, next_at, place, rows_done, rows_all, checked, aborts, pause, failed, error, started_at, step_at, moved_at, keep_until, ended_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, '', 0, 0, '', 0, 0, 0, 0, 0, 0, '', $8, $8, 0, 0, 0)`)
+		INSERT INTO move (id, shop, src, dst, phase, epoch, claim, holder, held_until, next_at, place, rows_done, rows_all, checked, aborts, pause, failed, error, started_at, step_at, moved_at, keep_until, ended_at, version)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, '', 0, 0, '', 0, 0, 0, 0, 0, 0, '', $8, $8, 0, 0, 0, $9)`)
 	endMove  = db.C(`UPDATE move SET phase = $3, ended_at = $4, step_at = $4 WHERE id = $1 AND phase = $2 AND ended_at = 0`)
 	clearNow = db.C(`UPDATE move SET phase = 'clearing', next_at = 0 WHERE id = $1 AND phase = 'kept'`)
 	giveUp   = db.C(`UPDATE move SET phase = 'undoing', next_at = 0, error = $2 WHERE id = $1 AND phase IN ('waiting', 'copying', 'checking', 'closing')`)
@@ -157,7 +158,7 @@ func (m *Mover) Start(ctx context.Context, shop id.Shop, to string) (Move, error
 		case was.Phase != Kept:
 			return Move{}, fault.Conflict("moving", "%s is being moved from %s to %s already.", room.Slug(), was.From, was.To)
 		case was.From == to:
-			next.Phase, next.Claim, next.RowsAll = Checking, was.Claim, was.RowsAll
+			next.Phase, next.Claim, next.RowsAll, next.Version = Checking, was.Claim, was.RowsAll, was.Version
 		default:
 			return Move{}, fault.Conflict("copy-kept", "The copy of %s on %s is still kept. Give it up first: haat move %s --forget.", room.Slug(), was.From, room.Slug())
 		}
@@ -206,7 +207,7 @@ func (m *Mover) enter(ctx context.Context, shop id.Shop, plan func(was Move, ent
 			return err
 		}
 		next.ID, next.Started = last+1, t.Now()
-		_, err = t.Exec(ctx, insertMove, next.ID, next.Shop, next.From, next.To, next.Phase, next.Epoch, next.Claim, next.Started)
+		_, err = t.Exec(ctx, insertMove, next.ID, next.Shop, next.From, next.To, next.Phase, next.Epoch, next.Claim, next.Started, next.Version)
 		return err
 	})
 	if errors.Is(err, db.ErrUnique) {

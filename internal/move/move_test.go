@@ -115,7 +115,7 @@ func TestAMoverThatSlept(t *testing.T) {
 	room, other := filled(t, f)
 	asleep, wake, woke := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 	var first atomic.Bool
-	old := New(Config{Fleet: f, Log: discard})
+	old := New(Config{Fleet: f, Log: discard, Lease: time.Nanosecond})
 	old.at = func(stage string) error {
 		if stage == "copying" && first.CompareAndSwap(false, true) {
 			close(asleep)

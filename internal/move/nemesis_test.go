@@ -16,6 +16,7 @@ import (
 
 	"haat/internal/db"
 	"haat/internal/db/dbtest"
+	"haat/internal/event"
 	"haat/internal/fleet"
 	"haat/internal/fleet/fleettest"
 	"haat/internal/id"
@@ -49,6 +50,12 @@ CREATE TABLE thing_place (
 	PRIMARY KEY (shop, id)
 );
 CREATE UNIQUE INDEX thing_place_slot ON thing_place (shop, slot);
+CREATE TABLE thing_seen (
+	shop  BIGINT NOT NULL,
+	seq   BIGINT NOT NULL,
+	times BIGINT NOT NULL,
+	PRIMARY KEY (shop, seq)
+);
 `)}})
 
 var (
@@ -59,8 +66,18 @@ var (
 	sums   = db.Q(`SELECT writer, n FROM thing_sum WHERE shop = $1 ORDER BY writer`)
 	ops    = db.Q(`SELECT writer, COUNT(*) FROM thing_op WHERE shop = $1 GROUP BY writer ORDER BY writer`)
 
+	see  = db.Q(`INSERT INTO thing_seen (shop, seq, times) VALUES ($1, $2, 1) ON CONFLICT (shop, seq) DO UPDATE SET times = thing_seen.times + 1`)
+	seen = db.Q(`SELECT COUNT(*), COALESCE(SUM(times), 0) FROM thing_seen WHERE shop = $1`)
+
 	listShard = db.C(`INSERT INTO shard (id, dsn, state, created_at) VALUES ($1, $2, 'open', 0)`)
 )
+
+// thing is an event that every writer emits.
+type thing struct{}
+
+func (thing) Topic() string  { return "thing" }
+func (thing) Key() string    { return "" }
+func (thing) Tags() []string { return nil }
 
 // yard is a fleet of a file and two databases.
 func yard(t *testing.T, postgres int, more ...*db.SchemaSet) *fleet.Fleet {
@@ -86,7 +103,7 @@ func yard(t *testing.T, postgres int, more ...*db.SchemaSet) *fleet.Fleet {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := fleet.OpenFleet(ctx, fleet.Config{Control: control, Dir: dir, Schemas: append([]*db.SchemaSet{things}, more...), Domain: fleettest.Domain, Log: discard})
+	f, err := fleet.OpenFleet(ctx, fleet.Config{Control: control, Dir: dir, Schemas: append([]*db.SchemaSet{things, event.Schema}, more...), Domain: fleettest.Domain, Log: discard})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,9 +217,9 @@ func (w *writers) lost(t *testing.T) (lost, wrong int64) {
 				t.Logf("writer %d has %d writes, of which %d were acknowledged", i, n, n+d)
 			}
 		}
-		if n := r.Mark().N - 1; n != all { // the first is the shop's creation
+		if n, err := db.Seq(t.Context(), r); err != nil || n != all { // each emits one event
 			wrong++
-			t.Logf("the clock counted %d writes, and there are %d", n, all)
+			t.Logf("the clock counted %d events, and there are %d writes: %v", n, all, err)
 		}
 		return nil
 	})
@@ -249,7 +266,8 @@ func await(t *testing.T, m *Mover, n int64, ok func(Move) bool) Move {
 func arrived(m Move) bool { return m.Phase == Kept || m.Over() }
 
 // A shop with sixteen writers moves at random between a file and two databases
-// while movers die at every stage: no acknowledged write is lost or doubled.
+// while movers die at every stage: no acknowledged write is lost or doubled,
+// and every event is handled once.
 func TestNemesis(t *testing.T) {
 	f := yard(t, 2)
 	room := newShop(t, f)
@@ -269,6 +287,13 @@ func TestNemesis(t *testing.T) {
 			return nil
 		}
 	})
+	bus := event.NewBus(f, discard)
+	event.On(bus, "seer", func(ctx context.Context, tx *db.Tx, m event.Meta, _ thing) error {
+		_, err := tx.Exec(ctx, see, m.Seq)
+		return err
+	})
+	bus.Start(t.Context())
+	defer bus.Close()
 	w := &writers{room: room, pace: 100 * time.Millisecond}
 	w.write = func(ctx context.Context, fn func(*db.Tx) error) error {
 		_, err := room.Change(ctx, fn)
@@ -300,6 +325,11 @@ func TestNemesis(t *testing.T) {
 	}
 	w.end()
 	lost, wrong := w.lost(t)
+	emitted, handled, times := awaitSeen(t, room)
+	t.Logf("%d events, %d handled, %d times in all", emitted, handled, times)
+	if handled != emitted || times != emitted {
+		t.Errorf("of %d events %d were handled, %d times in all", emitted, handled, times)
+	}
 	slices.Sort(pauses)
 	t.Logf("%d moves, %d given up and tried again, %d deaths; %d writes acknowledged, %d lost, %d wrong; pause p50 %v, p95 %v, max %v", len(pauses), aborts, deaths.Load(), w.total(), lost, wrong,
 		pauses[len(pauses)/2], pauses[len(pauses)*95/100], pauses[len(pauses)-1])
@@ -307,4 +337,27 @@ func TestNemesis(t *testing.T) {
 		t.Errorf("%d acknowledged writes lost, %d wrong", lost, wrong)
 	}
 	seen.Range(func(stage, _ any) bool { t.Log("a mover came by", stage); return true })
+}
+
+// awaitSeen waits until all events were handled, and counts them.
+func awaitSeen(t *testing.T, room *fleet.Room) (emitted, handled, times int64) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); ; {
+		err := room.View(t.Context(), fleet.Newest, func(r db.Reader) (err error) {
+			if emitted, err = db.Seq(t.Context(), r); err != nil {
+				return err
+			}
+			type sum struct{ rows, times int64 }
+			s, _, err := db.One(t.Context(), r, seen, func(s *sum) []any { return []any{&s.rows, &s.times} })
+			handled, times = s.rows, s.times
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if handled >= emitted || time.Now().After(end) {
+			return emitted, handled, times
+		}
+		<-time.After(20 * time.Millisecond)
+	}
 }

@@ -22,13 +22,14 @@ var (
 	takeMove = db.C(`
 		UPDATE move SET claim = $3, holder = $4, held_until = $5
 		WHERE id = $1 AND claim = $2 AND held_until <= $6 AND ended_at = 0`)
-	holdMove = db.C(`UPDATE move SET held_until = $3 WHERE id = $1 AND claim = $2`)
+	holdMove = db.C(`UPDATE move SET held_until = $3 WHERE id = $1 AND claim = $2 AND ended_at = 0`)
 	// releaseMove lets go of a move; in another phase than ours, which an operator
 	// has put it in meanwhile, it is due at once.
 	releaseMove = db.C(`
 		UPDATE move SET held_until = 0, holder = '', next_at = CASE WHEN phase = $6 THEN $3 ELSE 0 END, failed = $4, error = $5
 		WHERE id = $1 AND claim = $2`)
-	saveMove = db.C(`
+	setVersion = db.C(`UPDATE move SET version = $3 WHERE id = $1 AND claim = $2`)
+	saveMove   = db.C(`
 		UPDATE move SET phase = $3, place = $4, rows_done = $5, rows_all = $6, checked = $7, aborts = $8, step_at = $9
 		WHERE id = $1 AND claim = $2 AND phase = $10`)
 	decide   = db.C(`UPDATE move SET phase = $4, pause = $5, step_at = $6 WHERE id = $1 AND claim = $2 AND phase = 'closing' AND epoch = $3`)
@@ -51,7 +52,14 @@ func (m *Mover) Work(ctx context.Context) {
 	moves, copies := make(chan struct{}, m.Parallel), make(chan struct{}, 1)
 	t := time.NewTicker(min(lookEvery, m.Lease/3))
 	defer t.Stop()
+	var tidied time.Time
 	for failed := false; ; {
+		if time.Since(tidied) > strayEvery {
+			tidied = time.Now()
+			if err := m.tidy(ctx); err != nil && ctx.Err() == nil {
+				m.Log.Warn("cannot look for what movers left behind; it will be tried again", "err", err)
+			}
+		}
 		err := errors.Join(m.begin(ctx, &all, listDue, moves), m.begin(ctx, &all, listKept, copies))
 		if err != nil && !failed && ctx.Err() == nil {
 			m.Log.Error("cannot read which shops are to be moved; it will be tried again", "err", err)
@@ -169,6 +177,17 @@ func (r *run) drive(ctx context.Context) (err error) {
 	if err = r.take(ctx); err != nil {
 		return err
 	}
+	if r.src != nil && r.Version != r.src.Version {
+		switch r.Phase {
+		case Copying, Checking, Closing:
+			err = r.save(ctx, Waiting)
+		case Kept:
+			err = r.save(ctx, Clearing)
+		}
+		if err != nil {
+			return err
+		}
+	}
 	for !r.Over() {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -206,7 +225,8 @@ func (r *run) drive(ctx context.Context) (err error) {
 	return nil
 }
 
-// take has older movers of this shop do nothing any more, on both shards.
+// take has older movers of this shop do nothing any more, on both shards. It is
+// ErrClaim if another process has taken the move meanwhile.
 func (r *run) take(ctx context.Context) error {
 	from, to := db.Record, db.Copy
 	if r.Arrived() || r.Phase == Committed {
@@ -217,7 +237,16 @@ func (r *run) take(ctx context.Context) error {
 			return err
 		}
 	}
-	return r.dst.Claim(ctx, r.Shop, to, r.Claim)
+	if err := r.dst.Claim(ctx, r.Shop, to, r.Claim); err != nil {
+		return err
+	}
+	// Whoever takes the move from now on makes newer claims before it does
+	// anything. Who took it before has perhaps ended it: then ours are stray.
+	ok, err := r.change(ctx, holdMove, r.ID, r.Claim, time.Now().Add(r.Lease))
+	if err == nil && !ok {
+		err = db.ErrClaim
+	}
+	return err
 }
 
 // save writes down how far the move is. It is ErrClaim if another has it, or
