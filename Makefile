@@ -18,10 +18,13 @@ bench: build ## measure this machine beside nginx and Varnish, in about ten minu
 	@scripts/install-bench-deps
 	bin/haat bench --doc docs/benchmarks.md $(BENCH)
 
+drills: build ## break a platform of its own on purpose, each fault in at most three minutes; what came of it in docs/faults.md (DRILLS="F-14 F-28")
+	bin/haat drill $(or $(DRILLS),all) --both --doc docs/faults.md
+
 generate: ## rewrite what is generated: Go from templates
 	@scripts/generate
 
 screenshots: build ## take docs/screenshots again from the demo shop
 	HAAT_BIN=$(CURDIR)/bin/haat go -C e2e run ./screenshots -out ../docs/screenshots
 
-.PHONY: help run test bench build generate screenshots
+.PHONY: help run test bench drills build generate screenshots

@@ -56,6 +56,7 @@ var sideways = map[string]string{
 	"edge → cache":  "pages are kept in a cache, until what they show has changed",
 	"notify → hook": "a merchant is told that a webhook was turned off",
 	"cli → api":     "commands work on the operator, here or on a server",
+	"drill → api":   "a drill reads the register of incidents as operators do",
 }
 
 // readers lists statements that may name a neighbour's table, as "room → table".

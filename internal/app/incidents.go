@@ -40,6 +40,7 @@ const (
 	replicaUnreachable = "replica-unreachable"
 	replicaRefused     = "replica-refused"
 	processLost        = "process-lost"
+	processKilled      = "process-killed"
 	versionSkew        = "version-skew"
 	picturesApart      = "pictures-not-shared"
 	moveStuck          = "move-stuck"
@@ -87,6 +88,10 @@ var incidentKinds = []meter.Kind{
 	{Name: processLost, Severity: meter.Warning,
 		Means: "A process is silent and did not say that it ends; others do what it did alone.",
 		Next:  "Look at its machine and start haat there again; one that stays away is forgotten after a day."},
+	{Name: processKilled, Severity: meter.Warning, Grace: time.Minute,
+		Means: "This process ended without saying so, and was started again: it was killed, or its machine lost power. Nothing acknowledged is lost.",
+		Next:  "Look in the system's log what ended it (memory that ran out, say); it closes ten minutes after the start.",
+	},
 	{Name: versionSkew, Severity: meter.Warning,
 		Means: "Processes of different versions serve the same shops.",
 		Next:  "Finish the upgrade: start the older ones again with the newer program."},

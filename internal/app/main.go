@@ -39,6 +39,7 @@ type commands struct {
 	Search  searchCmd  `cmd:"" help:"Searches of shops."`
 	Check   checkCmd   `cmd:"" help:"Look whether the stock of every shop adds up: 1 if not, 2 if that could not be seen."`
 	Bench   benchCmd   `cmd:"" help:"Measure this machine, beside nginx and Varnish where they are installed."`
+	Drill   drillCmd   `cmd:"" help:"Break a platform of its own on purpose, and say what shoppers saw and how soon it was noticed: 1 if a drill fell short, 2 if one could not run."`
 	Config  configCmd  `cmd:"" help:"Print the effective settings."`
 	Openapi openapiCmd `cmd:"" help:"Print the OpenAPI document of the API."`
 	Version versionCmd `cmd:"" help:"Print the version."`

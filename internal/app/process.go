@@ -264,6 +264,7 @@ func (a *App) watchProcesses(ctx context.Context) error {
 	if own := len(places["its own folder"]); own > 1 || len(places) > 1 {
 		apart = append(apart, meter.Sighting{Subject: "pictures", Detail: "They lie in " + listed(places) + "."})
 	}
+	a.incidents.See(processKilled, a.killed(time.Now()))
 	a.incidents.See(processLost, lost)
 	a.incidents.See(versionSkew, skew)
 	a.incidents.See(picturesApart, apart)
@@ -271,6 +272,17 @@ func (a *App) watchProcesses(ctx context.Context) error {
 		a.incidents.Raise(processLost, meter.Sighting{Subject: "this process", Detail: "It is not listed, or another runs over a copy of its data folder."})
 	}
 	return nil
+}
+
+// tellsFor is how long after a start it is said that the run before was killed.
+const tellsFor = 10 * time.Minute
+
+func (a *App) killed(now time.Time) []meter.Sighting {
+	died, self := a.member.Died(), a.member.Self()
+	if died.IsZero() || now.Sub(self.Since) > tellsFor {
+		return nil
+	}
+	return []meter.Sighting{{Subject: self.Host + " " + self.ID, Since: died, Detail: fmt.Sprintf("It ended without saying so, after %s, and was started again.", died.UTC().Format(time.DateTime))}}
 }
 
 // listed says what is where: "0.1.0 on a and b; 0.2.0 on c".

@@ -56,6 +56,7 @@ var (
 	endProcess    = db.C(`DELETE FROM process WHERE id = $1 AND run = $2`)
 	oldProcesses  = db.C(`DELETE FROM process WHERE seen < $1`)
 	listProcesses = db.C(`SELECT ` + processColumns + ` FROM process ORDER BY since, id`)
+	oneProcess    = db.C(`SELECT ` + processColumns + ` FROM process WHERE id = $1`)
 
 	readLease  = db.C(`SELECT ` + leaseColumns + ` FROM lease WHERE name = $1`)
 	listLeases = db.C(`SELECT ` + leaseColumns + ` FROM lease WHERE expires > $1 ORDER BY name`)
@@ -100,6 +101,7 @@ type Member struct {
 	pace    Pace
 
 	nudge chan struct{} // a lease is wanted
+	died  time.Time     // when an earlier run over the folder was seen last, if it did not leave
 
 	mu     sync.Mutex
 	self   Process
@@ -135,6 +137,14 @@ func Join(ctx context.Context, control *db.Control, self Process, pace Pace, log
 		if err != nil {
 			return err
 		}
+		before, there, err := db.ControlOne(ctx, t, oneProcess, scanProcess, self.ID)
+		if err != nil {
+			return err
+		}
+		if m.died = (time.Time{}); there {
+			m.died = before.Seen
+		}
+		m.self.Since = time.UnixMicro(now)
 		if _, err := t.Exec(ctx, putProcess, self.ID, self.Run, self.Host, self.Address, self.Version, self.Roles, self.Media, self.State, now); err != nil {
 			return err
 		}
@@ -153,6 +163,10 @@ func (m *Member) Self() Process {
 	defer m.mu.Unlock()
 	return m.self
 }
+
+// Died gives when the run before this one, over the same data folder, was seen
+// last, if it ended without a word: killed, or its machine lost. Else it is zero.
+func (m *Member) Died() time.Time { return m.died }
 
 // Alone reports whether no other process was seen lately, and whether another
 // runs with the same id, over a copy of the data folder.

@@ -1,196 +1,121 @@
 package dbtest
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"haat/internal/db/cluster"
 )
 
 // Server is a PostgreSQL server of a test's own, which it may stop, start and
 // make a standby. Like the shared one it does not outlive the test's process.
 type Server struct {
 	tb   testing.TB
-	p    *postgres
+	p    *cluster.Server
 	name string
 }
 
 // NewServer starts a server with one empty database.
 func NewServer(tb testing.TB) *Server {
 	tb.Helper()
-	return newServer(tb, copyTree)
+	return newServer(tb, false)
 }
 
 // NewCluster is as NewServer, with a system identifier that no other server
 // has: those that NewServer starts are copies of one.
 func NewCluster(tb testing.TB) *Server {
 	tb.Helper()
-	return newServer(tb, func(to, _ string, as user) error {
-		bin, err := postgresPrograms()
-		if err != nil {
-			return err
-		}
-		return initdb(bin, filepath.Dir(to), to, as)
-	})
+	return newServer(tb, true)
 }
 
-func newServer(tb testing.TB, fill func(to, from string, as user) error) *Server {
+func newServer(tb testing.TB, own bool) *Server {
 	tb.Helper()
-	p, err := startPostgres(fill)
+	p, err := cluster.Start(own)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	tb.Cleanup(func() {
-		if err := p.stop(); err != nil {
-			tb.Error(err)
-		}
-	})
 	s := &Server{tb: tb, p: p}
-	if s.name, err = p.create(); err != nil {
+	s.atEnd()
+	if s.name, err = p.Create(); err != nil {
 		tb.Fatal(err)
 	}
 	return s
 }
 
-// DSN is the address of the server's database. A commit there survives Stop.
-func (s *Server) DSN() string { return s.p.dsn(s.name, "haat") + "&synchronous_commit=on" }
+func (s *Server) atEnd() {
+	s.tb.Cleanup(func() {
+		if err := s.p.Close(); err != nil {
+			s.tb.Error(err)
+		}
+	})
+}
 
-// Host is the folder of the server's socket, as a DSN names it.
-func (s *Server) Host() string { return s.p.dir }
-
-// Exec runs SQL as a superuser.
-func (s *Server) Exec(text string) {
+func (s *Server) must(err error) {
 	s.tb.Helper()
-	if err := s.p.exec(text); err != nil {
+	if err != nil {
 		s.tb.Fatal(err)
 	}
 }
 
+// DSN is the address of the server's database. A commit there survives Stop.
+func (s *Server) DSN() string { return s.p.DSN(s.name, "haat") + "&synchronous_commit=on" }
+
+// Host is the folder of the server's socket, as a DSN names it.
+func (s *Server) Host() string { return s.p.Host() }
+
+// Exec runs SQL as a superuser.
+func (s *Server) Exec(text string) { s.tb.Helper(); s.must(s.p.Exec(text)) }
+
 // Ask runs one SQL statement as a superuser in the server's database, and gives
 // the first column of its first row as text; empty if there is none.
-func (s *Server) Ask(text string) (answer string) {
+func (s *Server) Ask(text string) string {
 	s.tb.Helper()
-	ctx := context.Background()
-	conn, err := pgx.Connect(ctx, s.p.dsn(s.name, "postgres"))
-	if err != nil {
-		s.tb.Fatal(err)
-	}
-	defer conn.Close(ctx)
-	all, err := conn.PgConn().Exec(ctx, text).ReadAll()
-	if err != nil {
-		s.tb.Fatal(err)
-	}
-	if len(all) > 0 && len(all[0].Rows) > 0 {
-		answer = string(all[0].Rows[0][0])
-	}
+	answer, err := s.p.Ask(s.name, text)
+	s.must(err)
 	return answer
 }
 
 // Stop ends the server without letting it finish anything.
-func (s *Server) Stop() {
-	s.tb.Helper()
-	err := os.WriteFile(s.keep(), nil, 0o600)
-	if err = errors.Join(err, s.p.halt()); err != nil {
-		s.tb.Fatal(err)
-	}
-}
+func (s *Server) Stop() { s.tb.Helper(); s.must(s.p.Kill()) }
 
 // Start starts the server again, where it was. It recovers first.
-func (s *Server) Start() {
-	s.tb.Helper()
-	err := s.p.start()
-	if remove := os.Remove(s.keep()); !errors.Is(remove, fs.ErrNotExist) {
-		err = errors.Join(err, remove)
-	}
-	if err != nil {
-		s.tb.Fatal(err)
-	}
-}
+func (s *Server) Start() { s.tb.Helper(); s.must(s.p.Again()) }
 
 // Standby starts the server again as a standby in recovery, which takes no
 // writes until Promote.
-func (s *Server) Standby() {
-	s.tb.Helper()
-	s.Exec("CHECKPOINT")
-	s.Stop()
-	signal := filepath.Join(s.p.data(), "standby.signal")
-	err := os.WriteFile(signal, nil, 0o600)
-	if err = errors.Join(err, s.p.as.own(signal)); err != nil {
-		s.tb.Fatal(err)
-	}
-	s.Start()
-}
+func (s *Server) Standby() { s.tb.Helper(); s.must(s.p.Standby()) }
 
 // Promote lets a standby take writes.
-func (s *Server) Promote() {
-	s.tb.Helper()
-	s.Exec("SELECT pg_promote(true, 60)")
-}
+func (s *Server) Promote() { s.tb.Helper(); s.must(s.p.Promote()) }
 
 // Replica starts another server as a standby of this one, which streams to it.
 // It has caught up with what stood when Replica was called.
 func (s *Server) Replica() *Server {
 	s.tb.Helper()
-	dir, err := s.p.as.tempDir()
-	if err != nil {
-		s.tb.Fatal(err)
-	}
-	r := &Server{tb: s.tb, p: &postgres{dir: dir, bin: s.p.bin, as: s.p.as}, name: s.name}
-	s.tb.Cleanup(func() {
-		if err := r.p.stop(); err != nil {
-			s.tb.Error(err)
-		}
-	})
-	copied := exec.Command(filepath.Join(s.p.bin, "pg_basebackup"), "-D", r.p.data(), "-h", s.p.dir, "-U", "postgres", "-X", "stream", "-c", "fast", "-R", "--no-sync")
-	copied.Dir = dir
-	copied.SysProcAttr = &syscall.SysProcAttr{Credential: s.p.as.credential()}
-	out, err := copied.CombinedOutput()
-	if err == nil {
-		err = r.p.start()
-	}
-	if err != nil {
-		s.tb.Fatal(fmt.Errorf("make a standby: %w: %s", err, out))
-	}
+	p, err := s.p.Replica()
+	s.must(err)
+	r := &Server{tb: s.tb, p: p, name: s.name}
+	r.atEnd()
 	return r
 }
 
 // PauseReplay has a standby take what it is sent and show none of it, until
 // ResumeReplay.
-func (s *Server) PauseReplay() {
-	s.tb.Helper()
-	s.Exec("SELECT pg_wal_replay_pause()")
-}
+func (s *Server) PauseReplay() { s.tb.Helper(); s.must(s.p.PauseReplay()) }
 
 // ResumeReplay ends PauseReplay.
-func (s *Server) ResumeReplay() {
-	s.tb.Helper()
-	s.Exec("SELECT pg_wal_replay_resume()")
-}
+func (s *Server) ResumeReplay() { s.tb.Helper(); s.must(s.p.ResumeReplay()) }
 
 // Orphan has a standby receive no more from its primary.
-func (s *Server) Orphan() {
-	s.tb.Helper()
-	s.Exec("ALTER SYSTEM SET primary_conninfo = ''")
-	s.Exec("SELECT pg_reload_conf()")
-	for tick := time.NewTicker(5 * time.Millisecond); s.Ask("SELECT COUNT(*) FROM pg_stat_wal_receiver") != "0"; {
-		<-tick.C
-	}
-}
-
-func (s *Server) keep() string { return filepath.Join(s.p.dir, "keep") }
+func (s *Server) Orphan() { s.tb.Helper(); s.must(s.p.Orphan()) }
 
 // RequirePassword has the server ask everybody but the superuser for theirs.
 func (s *Server) RequirePassword() {
 	s.tb.Helper()
-	err := os.WriteFile(filepath.Join(s.p.data(), "pg_hba.conf"), []byte("local all postgres trust\nlocal all all scram-sha-256\n"), 0o600)
+	err := os.WriteFile(filepath.Join(s.p.Data(), "pg_hba.conf"), []byte("local all postgres trust\nlocal all all scram-sha-256\n"), 0o600)
 	if err != nil {
 		s.tb.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package dbtest
+package cluster
 
 import (
 	"crypto/sha256"
