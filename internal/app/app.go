@@ -89,6 +89,7 @@ type App struct {
 
 	backingUp  sync.Mutex
 	rebuilding sync.Mutex                       // of searches
+	unwritten  sync.Map                         // by shop: its searches are being written anew
 	crowd      atomic.Pointer[crowd]            // the public address's connections, once served
 	cert       atomic.Pointer[edge.Certificate] // that is shown over TLS, once served
 
@@ -180,7 +181,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (a *App, err error)
 	a.fetcher = fetch.New(fetch.Options{})
 	a.caller = post.New(post.Options{})
 	a.hooks = hook.NewSender(a.caller.Send, log)
-	a.finder = search.NewFinder(search.Options{Bytes: share.Search})
+	a.finder = search.NewFinder(search.Options{Bytes: share.Search, Log: log, Unwritten: a.writeSearch})
 	a.pages = edge.New(a.fleet, edge.Options{Bytes: share.Pages, SharedFor: cfg.SharedFor, Fixed: web.SafeHeaders(cfg.strict())})
 	a.mover = move.New(move.Config{Fleet: a.fleet, Log: log})
 	a.books = newBooks(a.fleet, log)

@@ -85,6 +85,25 @@ func (c *rebuildSearchCmd) Run(ctx context.Context, out io.Writer) error {
 	return c.operate(ctx, func(o api.Operator) error { return c.RebuildSearch.Run(ctx, o, out) })
 }
 
+// writeSearch writes what a shop's searches are answered from, which an older
+// program has not, while the first who searched there is told that nothing was
+// found.
+func (a *App) writeSearch(shop id.Shop) {
+	if _, running := a.unwritten.LoadOrStore(shop, true); running || a.ctx.Err() != nil {
+		return
+	}
+	a.workers.Go(func() {
+		defer a.unwritten.Delete(shop)
+		room, err := a.fleet.ByID(a.ctx, shop)
+		if err == nil {
+			err = search.Rebuild(a.ctx, room, func(_, _ int64) {})
+		}
+		if err != nil && a.ctx.Err() == nil {
+			a.log.Error("a shop's searches could not be written anew; they are tried again with the next search", "shop", shop, "err", err)
+		}
+	})
+}
+
 // flushSearches writes what was searched for before the program ends.
 func (a *App) flushSearches() {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)

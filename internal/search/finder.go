@@ -18,6 +18,9 @@ import (
 type Options struct {
 	Bytes int64 // that indexes may take in all, about; 0 means 64 MiB
 	Log   *slog.Logger
+	// Unwritten is told of a shop that has products to find and no document of
+	// any: an older program wrote them. Rebuild is what it wants.
+	Unwritten func(id.Shop)
 }
 
 // Finder finds products in any shop. It keeps the indexes of the shops that
@@ -67,6 +70,9 @@ func NewFinder(o Options) *Finder {
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Unwritten == nil {
+		o.Unwritten = func(id.Shop) {}
 	}
 	f := &Finder{o: o, builds: make(chan struct{}, buildsAtOnce), held: map[id.Shop]*list.Element{}, used: list.New()}
 	f.declare()
@@ -251,6 +257,17 @@ func (f *Finder) fill(ctx context.Context, r db.Reader, el *list.Element, h *hel
 	<-f.builds
 	if err != nil {
 		return nil, err
+	}
+	if len(made.slots) == 0 {
+		n, _, err := db.One(ctx, r, countProducts, func(n *int64) []any { return []any{n} })
+		if err != nil {
+			return nil, err
+		}
+		if n > 0 {
+			f.forget(el) // so that it is said until they are written
+			f.o.Unwritten(r.Shop())
+			return made, nil
+		}
 	}
 	f.Stats.Builds.Add(1)
 	f.Stats.BuildTime.Add(int64(time.Since(began)))

@@ -3,6 +3,7 @@ package search_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -65,6 +66,38 @@ func TestIndexesAreBoundedAndShopsDoNotMix(t *testing.T) {
 		got, err := tiny.Page(s.Context(), s.room, op.Caller{}, search.PageIn{Query: "aalto", Limit: 1})
 		if shops, bytes := tiny.Size(); err != nil || got.Total != 200 || shops != 0 || bytes != 0 {
 			s.Errorf("%d found, %v; %d indexes of %d bytes are kept", got.Total, err, shops, bytes)
+		}
+	})
+}
+
+// A shop whose products an older program wrote has no documents: that is said
+// with each search until they are written, and not of a shop without products.
+func TestWhatAnOlderProgramWroteIsFound(t *testing.T) {
+	var told []id.Shop
+	each(t, search.Options{Unwritten: func(shop id.Shop) { told = append(told, shop) }}, func(s *street) {
+		told = nil
+		s.change(s.room, func(tx *db.Tx) error {
+			return catalog.Add(s.Context(), tx, &catalog.Product{Handle: "mug", Title: "Mug", Status: catalog.Active, Variants: []catalog.Variant{{Price: 100}}})
+		})
+		s.settle()
+		s.change(s.room, func(tx *db.Tx) error {
+			_, err := tx.Exec(s.Context(), db.Q(`DELETE FROM search_doc WHERE shop = $1`))
+			return err
+		})
+		ask := func(r *fleet.Room) int64 { return s.page(r, search.PageIn{Query: "mug", Limit: 1}).Total }
+		for range 2 {
+			if n := ask(s.room) + ask(s.other); n != 0 {
+				s.Errorf("%d found", n)
+			}
+		}
+		if want := []id.Shop{s.room.Shop(), s.room.Shop()}; !slices.Equal(told, want) {
+			s.Errorf("told of %v, want %v", told, want)
+		}
+		if err := search.Rebuild(s.Context(), s.room, func(_, _ int64) {}); err != nil {
+			s.Fatal(err)
+		}
+		if n := ask(s.room); n != 1 || len(told) != 2 {
+			s.Errorf("%d found, told %d times", n, len(told))
 		}
 	})
 }
