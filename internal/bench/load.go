@@ -116,13 +116,18 @@ func openMixed(rate int, d time.Duration, connections int, next func() ask, addr
 	// Every answer is read whole and none is unpacked, as by wrk.
 	transport := &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections, DialContext: dial}
 	defer transport.CloseIdleConnections()
+	return openOver(transport, "http", rate, d, connections, next, addr)
+}
+
+// openOver is openMixed over a transport of the caller's.
+func openOver(transport *http.Transport, scheme string, rate int, d time.Duration, connections int, next func() ask, addr string) (all, writes seen) {
 	attack := vegeta.NewAttacker(vegeta.Client(&http.Client{
 		Timeout: 10 * time.Second, Transport: transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}), vegeta.Workers(uint64(connections)), vegeta.MaxWorkers(uint64(4*connections)), vegeta.MaxBody(200))
 	targets := func(t *vegeta.Target) error {
 		a := next()
-		t.Method, t.URL, t.Body = http.MethodGet, "http://"+addr+a.path, a.body
+		t.Method, t.URL, t.Body = http.MethodGet, scheme+"://"+addr+a.path, a.body
 		t.Header = browser.Clone()
 		t.Header.Set("Host", a.host)
 		if a.body != nil {

@@ -26,6 +26,7 @@ type contender struct {
 	label string
 	*process
 	addr string
+	tls  version // spoken over TLS; empty: without
 
 	rates, p99s, cpus  []float64
 	fixed50s, fixed99s []float64
@@ -76,11 +77,37 @@ func (b *bench) pageHit(ctx context.Context, r *Result) (err error) {
 			}
 		}
 	}
-	n, err := startNginx(ctx, dir, bytesOf)
+	pair, err := makePair(dir)
+	if err != nil {
+		return err
+	}
+	tlsAddr, err := freeAddr()
+	if err != nil {
+		return err
+	}
+	data := filepath.Join(dir, "tls")
+	if err := os.CopyFS(data, os.DirFS(made)); err != nil {
+		return err
+	}
+	s, err := b.serve(ctx, serverCPU, data, pair.flags(tlsAddr)...)
+	if err != nil {
+		return err
+	}
+	over := []*contender{{label: "haat, TLS, HTTP/1.1", process: s.process, addr: tlsAddr, tls: http1}, {label: "haat, TLS, HTTP/2", process: s.process, addr: tlsAddr, tls: http2}}
+	defer s.stop()
+	if err := over[0].warm(ctx, host, page); err != nil {
+		return err
+	}
+	nginxTLS, err := freeAddr()
+	if err != nil {
+		return err
+	}
+	n, err := startNginx(ctx, dir, bytesOf, nginxTLS, pair)
 	if err != nil {
 		r.note("nginx was not measured: %v", err)
 	} else {
 		all = append(all, n)
+		over = append(over, &contender{label: "nginx, TLS, HTTP/1.1", process: n.process, addr: nginxTLS, tls: http1}, &contender{label: "nginx, TLS, HTTP/2", process: n.process, addr: nginxTLS, tls: http2})
 		if err := n.ready(ctx, n.addr, host, page); err != nil {
 			return err
 		}
@@ -111,17 +138,31 @@ func (b *bench) pageHit(ctx context.Context, r *Result) (err error) {
 			}
 		}
 	}
+	if err := b.overTLS(ctx, r, over, host, page); err != nil {
+		return err
+	}
 	reference := 0.0
 	for _, c := range all {
 		if c.label == "nginx" {
 			reference = middle(c.rates)
 		}
 	}
-	for _, c := range all {
+	for _, c := range append(slices.Clone(all), over...) {
+		if len(c.rates) == 0 {
+			continue
+		}
 		row := Row{Label: c.label, Rate: middle(c.rates), P50: middle(c.fixed50s), P99: middle(c.fixed99s), CPU: middle(c.cpus),
 			Note: fmt.Sprintf("p99 at full rate %s ms", figure(middle(c.p99s)))}
-		if reference > 0 {
+		if reference > 0 && c.tls == "" {
 			row.Ratio, row.Of = row.Rate/reference, "nginx"
+		}
+		for _, o := range over {
+			if c.tls != "" && o.tls == c.tls && strings.HasPrefix(o.label, "nginx") {
+				row.Ratio, row.Of = row.Rate/middle(o.rates), o.label
+			}
+		}
+		if c.tls != "" {
+			row.Note = ""
 		}
 		row.Bad = c.bad
 		r.Rows = append(r.Rows, row)
@@ -193,7 +234,7 @@ func firstProduct(ctx context.Context, addr, host string) (string, error) {
 }
 
 // startNginx serves an answer's bytes from a file, with all of its headers.
-func startNginx(ctx context.Context, dir string, a answer) (*contender, error) {
+func startNginx(ctx context.Context, dir string, a answer, tlsAddr string, pair pair) (*contender, error) {
 	name, err := exec.LookPath("nginx")
 	if err != nil {
 		return nil, fmt.Errorf("%w (Debian: apt-get install nginx-light)", err)
@@ -231,6 +272,9 @@ http {
 	client_body_temp_path %[1]s; proxy_temp_path %[1]s; fastcgi_temp_path %[1]s; uwsgi_temp_path %[1]s; scgi_temp_path %[1]s;
 	server {
 		listen %[2]s backlog=4096;
+		listen %[5]s ssl http2 backlog=4096;
+		ssl_certificate %[6]s;
+		ssl_certificate_key %[7]s;
 		location / {
 			root %[1]s;
 			try_files /page =404;
@@ -239,7 +283,7 @@ http {
 		}
 	}
 }
-`, root, addr, a.header.Get("Content-Type"), headers.String())
+`, root, addr, a.header.Get("Content-Type"), headers.String(), tlsAddr, pair.cert, pair.key)
 	file := filepath.Join(root, "nginx.conf")
 	if err := errors.Join(os.WriteFile(filepath.Join(root, "page"), a.body, 0o644), os.WriteFile(file, []byte(conf), 0o644)); err != nil {
 		return nil, err
