@@ -33,6 +33,7 @@ func (s *street) fill(r *fleet.Room, n int, name string) (made []*catalog.Produc
 		}
 		return nil
 	})
+	s.settle() // what is written here is not to be overwritten by what the events say
 	return made
 }
 
