@@ -204,6 +204,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (a *App, err error)
 	if cfg.does(roleRelay) {
 		a.workers.Go(func() { a.relay(ctx) })
 		a.workers.Go(func() { a.carrier.Run(ctx) })
+		a.workers.Go(func() { a.carrier.Watch(ctx) })
 	}
 	a.sweepers(ctx)
 	a.watch(ctx)

@@ -22,6 +22,8 @@ const (
 	relayStalled     = "relay-stalled"
 	topicUnfit       = "topic-misconfigured"
 	recordRefused    = "record-refused"
+	partitionStuck   = "partition-stuck"
+	topicUnseen      = "topic-unseen"
 	stockWrong       = "stock-discrepancy"
 	stockUnseen      = "stock-check-failing"
 	jobFailing       = "job-failing"
@@ -107,6 +109,12 @@ var incidentKinds = []meter.Kind{
 	{Name: relayStalled, Severity: meter.Critical, Quiet: 10 * time.Second,
 		Means: "Events do not come to Kafka: they wait in the databases in order, selling goes on, and messages, search and figures are late.",
 		Next:  "Bring the brokers back; events go on by themselves."},
+	{Name: partitionStuck, Severity: meter.Critical,
+		Means: "A partition of the topic has events that nobody comes on with: some shops' messages, search and figures are late; nothing is lost.",
+		Next:  "Do what it says: bring back a process that delivers, or start the one that holds it again."},
+	{Name: topicUnseen, Severity: meter.Warning,
+		Means: "How far events were handled cannot be seen, since Kafka does not answer.",
+		Next:  "Bring the brokers back; it closes by itself."},
 	{Name: recordRefused, Severity: meter.Warning, Grace: 10 * time.Minute,
 		Means: "Records on the topic of events are not haat's, or of a newer haat: they were passed over, and what they stood for is read from the databases.",
 		Next:  "Look who else writes to the topic, or finish the upgrade; it closes an hour after the last one."},
@@ -186,7 +194,7 @@ func (a *App) watch(ctx context.Context) {
 		newWatcher("pictures", a.watchMedia),
 		newWatcher("parked events", a.watchParked),
 		newWatcher("subscribers", a.watchSubscribers),
-		newWatcher("relays", a.watchRelays),
+		newWatcher("topic of events", a.watchTopic),
 		newWatcher("stock", a.books.watch(a.incidents)),
 		newWatcher("sweeps", a.watchSweeps),
 		newWatcher("imports", a.watchImports),

@@ -67,6 +67,39 @@ func (a *App) openCarrier(ctx context.Context) (err error) {
 			put(r.Age().Seconds(), r.Shard)
 		}
 	})
+	a.meter.Gauges("haat_partition_lag", "Records of a partition that are not handled yet.", []string{"partition"}, func(put func(float64, ...string)) {
+		all, _ := a.kafka.Partitions()
+		for _, p := range all {
+			put(float64(p.Lag()), fmt.Sprint(p.Partition))
+		}
+	})
+	a.meter.Gauges("haat_partition_oldest_seconds", "Age of the oldest event of a partition that this process has not handled yet.", []string{"partition"}, func(put func(float64, ...string)) {
+		all, _ := a.kafka.Partitions()
+		for _, p := range all {
+			age := 0.0
+			if !p.Oldest.IsZero() {
+				age = time.Since(p.Oldest).Seconds()
+			}
+			if p.Here {
+				put(age, fmt.Sprint(p.Partition))
+			}
+		}
+	})
+	a.meter.Gauges("haat_partition_stuck", "1 for a partition that does not come on, and why.", []string{"partition", "why"}, func(put func(float64, ...string)) {
+		all, _ := a.kafka.Partitions()
+		for _, p := range all {
+			if p.Stuck != "" {
+				put(1, fmt.Sprint(p.Partition), p.Stuck)
+			}
+		}
+	})
+	a.meter.Gauge("haat_topic_unwatched_seconds", "How long ago the partitions were looked at.", func() float64 {
+		_, at := a.kafka.Partitions()
+		if at.IsZero() {
+			at = a.started
+		}
+		return time.Since(at).Seconds()
+	})
 	return nil
 }
 
@@ -74,13 +107,29 @@ func (a *App) openCarrier(ctx context.Context) (err error) {
 // said.
 const publishesWithin = 5 * time.Second
 
-// watchRelays tells of events that do not come to the topic, and of records on
-// it that are none.
-func (a *App) watchRelays(context.Context) error {
+// watchedWithin is how long the partitions may go unseen before it is said.
+const watchedWithin = 10 * time.Second
+
+// watchTopic tells of events that do not come to the topic, of partitions that
+// nobody comes on with, and of records that are no events.
+func (a *App) watchTopic(context.Context) error {
 	if a.kafka == nil {
 		return nil
 	}
-	var unfit, late, refused []meter.Sighting
+	var unfit, late, refused, stuck, unseen []meter.Sighting
+	partitions, at := a.kafka.Partitions()
+	if at.IsZero() {
+		at = a.started
+	}
+	if time.Since(at) >= watchedWithin {
+		unseen = append(unseen, meter.Sighting{Subject: a.cfg.KafkaTopic.Topic, Since: at, Detail: "Kafka has not said how far events were handled: " + a.kafka.Trouble() + "."})
+	} else {
+		for _, p := range partitions {
+			if p.Stuck != "" {
+				stuck = append(stuck, meter.Sighting{Subject: fmt.Sprint("partition ", p.Partition), Since: p.Since, Detail: fmt.Sprintf("%s: %s. %d records wait.", p.Stuck, p.Detail, p.Lag())})
+			}
+		}
+	}
 	if m := a.kafka.Misfit(); m != nil {
 		unfit = append(unfit, meter.Sighting{Subject: m.Topic, Detail: m.Error()})
 	}
@@ -101,5 +150,7 @@ func (a *App) watchRelays(context.Context) error {
 	a.incidents.See(topicUnfit, unfit)
 	a.incidents.See(relayStalled, late)
 	a.incidents.See(recordRefused, refused)
+	a.incidents.See(partitionStuck, stuck)
+	a.incidents.See(topicUnseen, unseen)
 	return nil
 }

@@ -9,6 +9,8 @@ type Carrier interface {
 	Serve(ctx context.Context, shard string, epoch int64)
 	// Run has this process deliver its share of what was carried, until ctx ends.
 	Run(ctx context.Context)
+	// Watch looks, beside Run, whether what was carried is delivered, until ctx ends.
+	Watch(ctx context.Context)
 }
 
 // Local is the carrier of a single process: whoever serves a shard delivers its
@@ -24,3 +26,6 @@ func (l Local) Serve(ctx context.Context, shard string, epoch int64) {
 
 // Run implements Carrier.
 func (Local) Run(ctx context.Context) { <-ctx.Done() }
+
+// Watch implements Carrier. What waits on the bus, Backlog tells.
+func (Local) Watch(ctx context.Context) { <-ctx.Done() }

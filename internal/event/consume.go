@@ -210,12 +210,8 @@ func (c consumer) failed(partition int32, err error) {
 func (c consumer) take(ctx context.Context, r *kgo.Record) {
 	c.stats.Arrived.Add(1)
 	a, err := unpack(r)
-	switch {
-	case errors.Is(err, errCanary):
-		c.skip(r)
-		return
-	case err != nil:
-		c.refuseRecord(r, err)
+	if err != nil {
+		c.refuse(r, err)
 		if a.seq == 0 {
 			c.skip(r)
 			return
@@ -254,7 +250,7 @@ func (c consumer) skip(r *kgo.Record) {
 	}
 }
 
-func (c consumer) refuseRecord(r *kgo.Record, err error) {
+func (c consumer) refuse(r *kgo.Record, err error) {
 	c.stats.Refused.Add(1)
 	c.log.Error("a record of the topic of events cannot be understood, and is passed over; what it stood for is read from the outbox", "partition", r.Partition, "offset", r.Offset, "err", err)
 	c.group.mu.Lock()

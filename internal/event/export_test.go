@@ -1,5 +1,7 @@
 package event
 
+import "time"
+
 // Outlets sets how many shops' news is at hand at once. It is for tests.
 func (b *Bus) Outlets(most int) { b.most = most }
 
@@ -8,3 +10,35 @@ func Unfence() (undo func()) {
 	fenced = false
 	return func() { fenced = true }
 }
+
+// Lose has relays leave out events, until undo.
+func Lose(which func(seq int64) bool) (undo func()) {
+	lose = which
+	return func() { lose = nil }
+}
+
+// Impatient has partitions be stuck sooner, until undo.
+func Impatient(after time.Duration) (undo func()) {
+	was := stuckAfter
+	stuckAfter = after
+	return func() { stuckAfter = was }
+}
+
+// PauseAll stops to fetch every partition that is delivered here.
+func (k *Kafka) PauseAll() {
+	k.group.mu.Lock()
+	defer k.group.mu.Unlock()
+	for n := range k.bus.topic.count.Load() {
+		k.group.client.PauseFetchPartitions(map[string][]int32{k.o.Topic: {n}})
+	}
+}
+
+// Rebalance has the partitions handed out anew.
+func (k *Kafka) Rebalance() {
+	k.group.mu.Lock()
+	defer k.group.mu.Unlock()
+	k.group.client.ForceRebalance()
+}
+
+// PartitionOf gives the partition of a key.
+var PartitionOf = partitionOf

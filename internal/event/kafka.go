@@ -49,6 +49,9 @@ type Kafka struct {
 	relays map[string]*relay // by shard
 	group  groupState
 	stats  KafkaStats
+
+	partitions []PartitionState // as they were watched
+	watched    time.Time
 }
 
 // KafkaStats counts since the start.
@@ -57,6 +60,7 @@ type KafkaStats struct {
 	Failed    atomic.Int64 // tries to publish that failed
 	Arrived   atomic.Int64 // records of the topic, those that repeat included
 	Refused   atomic.Int64 // records that could not be understood
+	Remedies  atomic.Int64 // partitions that were paused and are fetched again
 	Left      atomic.Int64 // events too large for the topic, read from the outbox instead
 }
 
@@ -120,22 +124,20 @@ func (k *Kafka) Stats() *KafkaStats { return &k.stats }
 
 // see makes the topic if there is none, and refuses one that would lose events.
 func (k *Kafka) see(ctx context.Context) error {
-	retention := strconv.FormatInt(k.o.Retention.Milliseconds(), 10)
-	policy, most := "delete", strconv.Itoa(2*wireMost+64<<10)
-	configs := map[string]*string{"retention.ms": &retention, "cleanup.policy": &policy, "max.message.bytes": &most}
-	made, err := k.admin.CreateTopic(ctx, int32(k.o.Partitions), -1, configs, k.o.Topic)
-	if err != nil && !errors.Is(err, kerr.TopicAlreadyExists) && !errors.Is(made.Err, kerr.TopicAlreadyExists) {
-		if errors.Is(err, kerr.TopicAuthorizationFailed) || errors.Is(err, kerr.ClusterAuthorizationFailed) {
-			k.log.Debug("may not make the topic; it must be there", "err", err)
-		} else {
-			return fmt.Errorf("make the topic: %w", err)
-		}
-	}
 	topics, err := k.admin.ListTopics(ctx, k.o.Topic)
 	if err != nil {
 		return err
 	}
 	detail := topics[k.o.Topic]
+	if errors.Is(detail.Err, kerr.UnknownTopicOrPartition) || len(detail.Partitions) == 0 {
+		if err := k.make(ctx); err != nil {
+			return err
+		}
+		if topics, err = k.admin.ListTopics(ctx, k.o.Topic); err != nil {
+			return err
+		}
+		detail = topics[k.o.Topic]
+	}
 	if detail.Err != nil {
 		return fmt.Errorf("look at the topic: %w", detail.Err)
 	}
@@ -176,6 +178,17 @@ func (k *Kafka) see(ctx context.Context) error {
 	k.bus.topic.count.Store(int32(n))
 	k.refuse.Store(nil)
 	k.ready.Store(true)
+	return nil
+}
+
+// make makes the topic.
+func (k *Kafka) make(ctx context.Context) error {
+	retention := strconv.FormatInt(k.o.Retention.Milliseconds(), 10)
+	policy, most := "delete", strconv.Itoa(2*wireMost+64<<10)
+	configs := map[string]*string{"retention.ms": &retention, "cleanup.policy": &policy, "max.message.bytes": &most}
+	if _, err := k.admin.CreateTopic(ctx, int32(k.o.Partitions), -1, configs, k.o.Topic); err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
+		return fmt.Errorf("make the topic: %w", err)
+	}
 	return nil
 }
 

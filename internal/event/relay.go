@@ -268,6 +268,13 @@ func (r *relay) next(ctx context.Context, room *fleet.Room, l *line) (batch []re
 
 // send publishes a batch, and notes how much of it was acknowledged.
 func (r *relay) send(ctx context.Context, l *line, batch []record) error {
+	if unfit := r.Misfit(); unfit != nil {
+		return unfit
+	}
+	if lose != nil && lose(batch[0].seq) {
+		l.acked = batch[0].seq
+		return nil
+	}
 	records := make([]*kgo.Record, len(batch))
 	for i, e := range batch {
 		records[i] = pack(r.o.Topic, l.shop, r.epoch, e)
@@ -291,6 +298,10 @@ func (r *relay) send(ctx context.Context, l *line, batch []record) error {
 	}
 	return nil
 }
+
+// lose says, in the test that shows what happens then, which events never come
+// to the topic.
+var lose func(seq int64) bool
 
 // keep finds shops whose news nobody told of, and writes down how far those
 // that rest were published.

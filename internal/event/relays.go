@@ -60,3 +60,10 @@ func (k *Kafka) Relays() (all []RelayState) {
 // Misfit says in what the topic is not as it must be; nil if it is, as far as
 // it was seen.
 func (k *Kafka) Misfit() *Misfit { return k.refuse.Load() }
+
+// Trouble says what brokers had to say last that was no good.
+func (k *Kafka) Trouble() string {
+	k.group.mu.Lock()
+	defer k.group.mu.Unlock()
+	return cmp.Or(k.group.broker.why, "no broker has answered yet")
+}

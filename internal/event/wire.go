@@ -30,7 +30,6 @@ const (
 	headTags    = "tags"
 	headAt      = "at"   // in microseconds
 	headLeft    = "left" // "outbox": the value is there
-	headCanary  = "canary"
 )
 
 // pack makes a record of an event.
@@ -64,17 +63,12 @@ type arrival struct {
 	record
 }
 
-var errCanary = errors.New("a canary")
-
 // unpack reads a record. One that says which event it stands for, and else
 // cannot be understood, is given with left and an error.
 func unpack(in *kgo.Record) (a arrival, err error) {
 	heads := make(map[string]string, len(in.Headers))
 	for _, h := range in.Headers {
 		heads[h.Key] = string(h.Value)
-	}
-	if _, ok := heads[headCanary]; ok {
-		return a, errCanary
 	}
 	version, ok := heads[headVersion]
 	if !ok {
