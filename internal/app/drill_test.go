@@ -12,7 +12,7 @@ import (
 // the command say.
 func TestDrillsHoldAndFallShort(t *testing.T) {
 	t.Setenv(programEnv, "1")
-	for _, id := range []string{"F-14"} {
+	for _, id := range []string{"F-2", "F-7", "F-14"} {
 		t.Run(id, func(t *testing.T) {
 			for _, without := range []bool{false, true} {
 				code, out, errs := run("drill", id, "--doc", t.TempDir()+"/faults.md", "--without="+map[bool]string{true: "true", false: "false"}[without])

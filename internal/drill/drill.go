@@ -42,7 +42,7 @@ type drill struct {
 }
 
 var all = []drill{
-	viral, lateReplica, hostDeath, nodeDies, lastUnit,
+	chatty, viral, lateReplica, repeated, hostDeath, nodeDies, primaryLost, lastUnit,
 }
 
 // Result is what one drill found.
@@ -207,6 +207,9 @@ func (r *run) end() {
 
 // round shows a duration as people say it.
 func round(d time.Duration) time.Duration {
+	if d < 10*time.Millisecond {
+		return d.Round(10 * time.Microsecond)
+	}
 	if d < time.Second {
 		return d.Round(time.Millisecond)
 	}

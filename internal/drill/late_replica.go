@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -105,7 +107,7 @@ func replicaLags(ctx context.Context, r *run) error {
 		if err != nil || status != 200 {
 			return fmt.Errorf("the page answers %d, %w", status, err)
 		}
-		if shown := fmt.Sprintf("%d,%03d", price/1000, price%1000); !strings.Contains(page, shown) && newest.Load() == int64(price) {
+		if dearest(page) < price { // others may have saved meanwhile, and dearer
 			stale.Add(1)
 		}
 		return nil
@@ -174,6 +176,18 @@ func replicaLags(ctx context.Context, r *run) error {
 	r.saw(unlabelled.Load() <= int64(viewRate), "%d eventual reads more than 2 s old, labelled stale, and %d not labelled", labelled.Load(), unlabelled.Load())
 	r.saw(true, "p99 of reads %v", round(slow(views, 0.99)))
 	return nil
+}
+
+var shownPrice = regexp.MustCompile(`\b(\d),(\d{3})\b`)
+
+// dearest gives the highest price of a thousand rupees and more that a page
+// shows.
+func dearest(page string) (most int) {
+	for _, m := range shownPrice.FindAllStringSubmatch(page, -1) {
+		n, _ := strconv.Atoi(m[1] + m[2])
+		most = max(most, n)
+	}
+	return most
 }
 
 // price reads a product's price in rupees, and who says so.

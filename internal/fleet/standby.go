@@ -22,7 +22,7 @@ import (
 const (
 	beatEvery = 250 * time.Millisecond
 	lookWait  = 100 * time.Millisecond
-	outAbove  = 2 * time.Second
+	outAbove  = 1500 * time.Millisecond
 	inBelow   = 500 * time.Millisecond
 	outAfter  = 2
 	inAfter   = 5
