@@ -106,11 +106,13 @@ func losePrimary(ctx context.Context, r *run) error {
 			return err
 		}
 	}
-	if r.saw(back > 0, "orders are taken again by themselves, %v after the promotion at most", round(back)); back == 0 {
+	if back == 0 {
+		r.saw(false, "no order is taken within %v", writesWithin)
 		people.close()
 		pages.close()
 		return nil
 	}
+	r.saw(true, "orders are taken again by themselves, %v after the promotion", round(back))
 	if err := pause(ctx, 2*time.Second); err != nil {
 		return err
 	}
