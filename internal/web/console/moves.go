@@ -95,7 +95,9 @@ func moveRow(m api.Move) MoveRow {
 	case m.Phase == "checking":
 		row.Far = fmt.Sprintf("%s of %s rows compared", thousands(m.Checked), row.Rows)
 	case m.Rows > 0:
-		row.Far = row.Rows + " rows"
+		row.Far = row.Rows + " rows, all compared"
+	case m.Arrived: // onto the copy that was kept
+		row.Far = "what had changed since, and all rows compared"
 	}
 	if m.Kept != nil {
 		row.Kept = *m.Kept
