@@ -1,6 +1,7 @@
 package event_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,17 +24,20 @@ import (
 
 // roads are the ways on which events come to a bus. Each has its own topic,
 // if it has one.
-func roads(t *testing.T, fn func(t *testing.T, brokers []string)) {
-	t.Run("local", func(t *testing.T) { fn(t, nil) })
-	t.Run("in-process broker", func(t *testing.T) { fn(t, eventtest.Fake(t).ListenAddrs()) })
-	t.Run("kafka", func(t *testing.T) { fn(t, []string{eventtest.NewKafka(t).Addr}) })
+func roads(t *testing.T, fn func(t *testing.T, brokers []string, real *eventtest.Kafka)) {
+	t.Run("local", func(t *testing.T) { fn(t, nil, nil) })
+	t.Run("in-process broker", func(t *testing.T) { fn(t, eventtest.Fake(t).ListenAddrs(), nil) })
+	t.Run("kafka", func(t *testing.T) {
+		k := eventtest.NewKafka(t)
+		fn(t, []string{k.Addr}, k)
+	})
 }
 
 var epochs atomic.Int64
 
 func topicOptions(t *testing.T, brokers []string) event.KafkaOptions {
 	return event.KafkaOptions{
-		Brokers: brokers, Topic: "test." + strings.NewReplacer("/", "-", " ", "-").Replace(t.Name()), Partitions: 6, Retention: time.Hour,
+		Brokers: brokers, Topic: "test." + strings.NewReplacer("/", "-", " ", "-").Replace(t.Name()), Partitions: 6, Retention: time.Hour, Session: 2 * time.Second,
 		Epoch: func(context.Context) (int64, error) {
 			return max(time.Now().UnixMicro(), epochs.Add(1)), nil
 		},
@@ -51,6 +55,12 @@ type deliverer struct {
 // deliverOn starts one. What it serves and delivers it has until end.
 func deliverOn(t *testing.T, f *fleet.Fleet, bus *event.Bus, o event.KafkaOptions) *deliverer {
 	t.Helper()
+	return deliverFrom(t, f, bus, o, 0)
+}
+
+// deliverFrom starts one whose leases have an epoch; 0 is the present time.
+func deliverFrom(t *testing.T, f *fleet.Fleet, bus *event.Bus, o event.KafkaOptions, epoch int64) *deliverer {
+	t.Helper()
 	d := &deliverer{bus: bus}
 	var road event.Carrier = event.Local{Bus: bus}
 	bus.Leased()
@@ -66,7 +76,7 @@ func deliverOn(t *testing.T, f *fleet.Fleet, bus *event.Bus, o event.KafkaOption
 	bus.Start(ctx)
 	d.all.Go(func() { road.Run(ctx) })
 	for _, name := range f.ShardNames() {
-		d.all.Go(func() { road.Serve(ctx, name, time.Now().UnixMicro()) })
+		d.all.Go(func() { road.Serve(ctx, name, cmp.Or(epoch, time.Now().UnixMicro())) })
 	}
 	return d
 }
@@ -127,9 +137,11 @@ func publishedOn(t *testing.T, o event.KafkaOptions, want map[string]int64) (gap
 }
 
 // Whatever the road, with deliverers that come and go: each event takes effect
-// once and in order, and those on a topic are there in order and without gaps.
+// once and in order, and those on a topic are there in order and without gaps. The
+// real broker is killed meanwhile: selling goes on, and its relays say what they
+// wait for.
 func TestEveryRoadBringsEachEventOnceAndInOrder(t *testing.T) {
-	roads(t, func(t *testing.T, brokers []string) {
+	roads(t, func(t *testing.T, brokers []string, real *eventtest.Kafka) {
 		dir := t.TempDir()
 		f := fleettest.OpenFleet(t, dir, dir+"/control.db", "", []*db.SchemaSet{event.Schema, effectSchema}, nil)
 		o := topicOptions(t, brokers)
@@ -150,9 +162,12 @@ func TestEveryRoadBringsEachEventOnceAndInOrder(t *testing.T) {
 			})
 			return b
 		}
-		const rounds, each = 3, 40
+		const rounds, each = 3, 20
 		for round := range rounds {
 			d := deliverOn(t, f, newBus(), o)
+			if real != nil && round == 1 {
+				real.Kill()
+			}
 			var all sync.WaitGroup
 			for i, room := range rooms {
 				all.Go(func() {
@@ -162,6 +177,12 @@ func TestEveryRoadBringsEachEventOnceAndInOrder(t *testing.T) {
 				})
 			}
 			all.Wait()
+			if real != nil && round == 1 {
+				await(t, "the relays say that they wait", func() bool {
+					return slices.ContainsFunc(d.kafka.Relays(), func(r event.RelayState) bool { return r.Shops > 0 && r.Age() > time.Second })
+				})
+				real.Start(t)
+			}
 			if round == rounds-1 {
 				await(t, "everybody has had everything", func() bool {
 					return !slices.ContainsFunc(rooms, func(r *fleet.Room) bool {

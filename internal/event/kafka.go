@@ -1,6 +1,7 @@
 package event
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,6 +25,7 @@ type KafkaOptions struct {
 	Topic      string
 	Partitions int           // at least; as many are made
 	Retention  time.Duration // at least; so long is kept
+	Session    time.Duration // so long may a deliverer be silent before others take over; 0: 10 s
 	// Epoch gives numbers that rise over all processes; see [fleet.Member.Epoch].
 	Epoch func(context.Context) (int64, error)
 }
@@ -73,6 +75,7 @@ func (m *Misfit) Error() string { return fmt.Sprintf("the Kafka topic %s: %s", m
 // topic. It fails if the topic can be seen and is not as it must be; brokers
 // that do not answer are waited for later. Close it after the bus.
 func OverKafka(ctx context.Context, f *fleet.Fleet, b *Bus, o KafkaOptions, log *slog.Logger) (*Kafka, error) {
+	o.Session = cmp.Or(o.Session, 10*time.Second)
 	k := &Kafka{fleet: f, bus: b, log: log, o: o, relays: map[string]*relay{}}
 	k.group.init()
 	var err error

@@ -16,13 +16,15 @@ import (
 	"haat/internal/db"
 	"haat/internal/db/dbtest"
 	"haat/internal/event"
+	"haat/internal/event/eventtest"
 	"haat/internal/fleet"
 	"haat/internal/fleet/fleettest"
 	"haat/internal/id"
 )
 
 // processEnv holds, in a child of TestTwoProcessesKilled, its name, its folder,
-// and the DSNs of the control database and the shard, one a line.
+// the DSNs of the control database and the shard, and the address of a broker, which
+// may be empty, one a line.
 const processEnv = "EVENT_TEST_PROCESS"
 
 const sharedShops = 6
@@ -31,14 +33,18 @@ const sharedShops = 6
 // each of which emits in every shop, and of which one delivers.
 func processUntilKilled() {
 	where := strings.Split(os.Getenv(processEnv), "\n")
-	if len(where) != 4 {
+	if len(where) != 5 {
 		return
 	}
-	fmt.Fprintln(os.Stderr, serveForEver(context.Background(), where[0], where[1], where[2], where[3]))
+	fmt.Fprintln(os.Stderr, serveForEver(context.Background(), where[0], where[1], where[2], where[3], where[4]))
 	os.Exit(1)
 }
 
-func serveForEver(ctx context.Context, name, dir, controlDSN, shardDSN string) error {
+func killedTopic(broker string, epoch func(context.Context) (int64, error)) event.KafkaOptions {
+	return event.KafkaOptions{Brokers: []string{broker}, Topic: "killed", Partitions: 4, Retention: time.Hour, Session: time.Second, Epoch: epoch}
+}
+
+func serveForEver(ctx context.Context, name, dir, controlDSN, shardDSN, broker string) error {
 	control, err := db.OpenControl(ctx, controlDSN, db.SQLiteOptions{}, []*db.SchemaSet{fleet.Schema})
 	if err != nil {
 		return err
@@ -56,6 +62,16 @@ func serveForEver(ctx context.Context, name, dir, controlDSN, shardDSN string) e
 	}
 	b := deliveringBus(f)
 	b.Leased()
+	var road event.Carrier = event.Local{Bus: b}
+	if broker != "" {
+		road, err = event.OverKafka(ctx, f, b, killedTopic(broker, func(ctx context.Context) (int64, error) {
+			fmt.Println("delivers")
+			return member.Epoch(ctx, "partitions")
+		}), quiet())
+		if err != nil {
+			return err
+		}
+	}
 	feed := event.NewFeed(f, name, event.FeedOptions{
 		Keeps: func(id.Shop) bool { return false }, Unsure: func(bool) {}, Missed: func() {}, Alone: func() bool { return false },
 	}, quiet())
@@ -64,10 +80,9 @@ func serveForEver(ctx context.Context, name, dir, controlDSN, shardDSN string) e
 	go member.Keep(ctx)
 	go member.Hold(ctx, "events", func(ctx context.Context, epoch int64) {
 		fmt.Println("delivers")
-		b.Take("s1", epoch)
-		<-ctx.Done()
-		b.Yield("s1")
+		road.Serve(ctx, "s1", epoch)
 	})
+	go road.Run(ctx)
 	for {
 		i := rand.IntN(sharedShops)
 		room, err := f.BySlug(ctx, shopOf(i))
@@ -85,8 +100,14 @@ func serveForEver(ctx context.Context, name, dir, controlDSN, shardDSN string) e
 
 // TestTwoProcessesKilled has two processes work on the same shops, and kills
 // now one and now the other. In the end every event that was acknowledged, and
-// any that was committed besides, has taken effect once and in order.
+// any that was committed besides, has taken effect once and in order; on a topic
+// each is there, in order.
 func TestTwoProcessesKilled(t *testing.T) {
+	t.Run("local", func(t *testing.T) { killTwoProcesses(t, "") })
+	t.Run("over a topic", func(t *testing.T) { killTwoProcesses(t, eventtest.Fake(t).ListenAddrs()[0]) })
+}
+
+func killTwoProcesses(t *testing.T, broker string) {
 	controlDSN, shardDSN, dir := dbtest.Postgres(t), dbtest.Postgres(t), t.TempDir()
 	f := fleettest.OpenFleet(t, dir, controlDSN, shardDSN, []*db.SchemaSet{event.Schema, effectSchema}, nil)
 	for i := range sharedShops {
@@ -95,25 +116,27 @@ func TestTwoProcessesKilled(t *testing.T) {
 	acknowledged, took := map[int]int64{}, 0
 	children := [2]*child{}
 	for i := range children {
-		children[i] = startChild(t, fmt.Sprint("p", i), dir, controlDSN, shardDSN)
+		children[i] = startChild(t, fmt.Sprint("p", i), dir, controlDSN, shardDSN, broker)
 	}
 	for round := range 4 {
 		for i, c := range children {
 			c.until(t, 40+rand.IntN(40), acknowledged, &took)
 			if i == round%2 {
 				c.kill(t, acknowledged, &took)
-				children[i] = startChild(t, fmt.Sprint("p", i), dir, controlDSN, shardDSN)
+				children[i] = startChild(t, fmt.Sprint("p", i), dir, controlDSN, shardDSN, broker)
 			}
 		}
 	}
 	for _, c := range children {
 		c.kill(t, acknowledged, &took)
 	}
-	b := deliveringBus(f)
-	b.Leased()
-	b.Start(t.Context())
-	defer b.Close()
-	b.Take("s1", time.Now().Add(time.Hour).UnixMicro()) // above all that there were
+	above := time.Now().Add(time.Hour).UnixMicro() // all that there were
+	topic := event.KafkaOptions{}
+	if broker != "" {
+		topic = killedTopic(broker, func(context.Context) (int64, error) { return above, nil })
+	}
+	last := deliverFrom(t, f, deliveringBus(f), topic, above)
+	defer last.end()
 	await(t, "nothing is left", func() bool { return len(newsOf(t, f)) == 0 })
 	for i := range sharedShops {
 		room, seq := seqOf(t, f, i)
@@ -124,6 +147,16 @@ func TestTwoProcessesKilled(t *testing.T) {
 			if got := seqs(t, room, name); !slices.Equal(got, upTo(int(seq))) {
 				t.Errorf("of %d events in shop %d %s saw %v", seq, i, name, got)
 			}
+		}
+	}
+	if broker != "" {
+		want := map[string]int64{}
+		for i := range sharedShops {
+			room, seq := seqOf(t, f, i)
+			want[room.Shop().String()] = seq
+		}
+		for _, gap := range publishedOn(t, topic, want) {
+			t.Error("on the topic, " + gap)
 		}
 	}
 	if took < 2 {

@@ -138,41 +138,6 @@ func TestStrangeRecords(t *testing.T) {
 	}
 }
 
-// A broker that is killed and comes back: selling goes on, its relay says what
-// it waits for, and nothing is lost, doubled or out of order.
-func TestKafkaKilled(t *testing.T) {
-	f, broker := embedded(t), eventtest.NewKafka(t)
-	room, o := fleettest.NewShop(t, f, "a"), topicOptions(t, []string{broker.Addr})
-	d := deliverOn(t, f, deliveringBus(f), o)
-	defer d.end()
-	n := 0
-	some := func() {
-		for range 20 {
-			n++
-			emit(t, room, happened{K: fmt.Sprint(n % 5), N: n})
-		}
-	}
-	some()
-	await(t, "some have taken effect", func() bool { return len(seqs(t, room, "one")) == n })
-	some()
-	broker.Kill()
-	some()
-	await(t, "the relays say that they wait", func() bool {
-		return slices.ContainsFunc(d.kafka.Relays(), func(r event.RelayState) bool { return r.Shops == 1 && r.Age() > time.Second })
-	})
-	some()
-	broker.Start(t)
-	await(t, "all have taken effect", func() bool { return len(seqs(t, room, "one")) == n && len(seqs(t, room, "two")) == n })
-	for _, name := range []string{"one", "two"} {
-		if got := seqs(t, room, name); !slices.Equal(got, upTo(n)) {
-			t.Errorf("%s saw %v", name, got)
-		}
-	}
-	for _, gap := range publishedOn(t, o, map[string]int64{room.Shop().String(): int64(n)}) {
-		t.Error("on the topic, " + gap)
-	}
-}
-
 // Each way in which a partition can stand still is named, and one with nothing
 // left is none.
 func TestStalls(t *testing.T) {
