@@ -154,3 +154,15 @@ func (a *App) watchTopic(context.Context) error {
 	a.incidents.See(topicUnseen, unseen)
 	return nil
 }
+
+// topicFinding says how far the topic was handled.
+func (a *App) topicFinding() string {
+	all, _ := a.kafka.Partitions()
+	lag, here := int64(0), 0
+	for _, p := range all {
+		if lag += p.Lag(); p.Here {
+			here++
+		}
+	}
+	return fmt.Sprintf("%d records of %s wait; %d of its %d partitions are delivered here", lag, a.cfg.KafkaTopic.Topic, here, len(all))
+}

@@ -208,6 +208,9 @@ func (a *App) Health(ctx context.Context) ([]api.Finding, error) {
 	well("parked events", "none", poisonEvent)
 	busy, _ := a.bus.Backlog()
 	well("events", fmt.Sprintf("%d subscribers at work", busy), consumerStalled)
+	if a.kafka != nil {
+		well("topic of events", a.topicFinding(), relayStalled, partitionStuck, topicUnseen, topicUnfit)
+	}
 	well("background work", "all of it runs", jobFailing, orphanLeft, importStalled, moveStuck)
 	well("messages", "no failure since the last that went out", deliveryFailing)
 	well("backups", "the latest did not fail", backupFailing)

@@ -131,7 +131,7 @@ func (k *Kafka) Run(ctx context.Context) {
 	leave, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
 	defer cancel()
 	_ = client.LeaveGroupContext(leave) // else it is found lost
-	client.Close()
+	closeWithin(client)
 }
 
 // hasRoom reports whether more may be fetched.

@@ -120,7 +120,22 @@ func (k *Kafka) common() []kgo.Opt {
 }
 
 // Close lets go of the brokers.
-func (k *Kafka) Close() { k.client.Close() }
+func (k *Kafka) Close() { closeWithin(k.client) }
+
+// closeWithin closes a client, and does not wait long for brokers that are gone.
+func closeWithin(client *kgo.Client) {
+	closed := make(chan struct{})
+	go func() {
+		client.Close()
+		close(closed)
+	}()
+	t := time.NewTimer(3 * time.Second)
+	defer t.Stop()
+	select {
+	case <-closed:
+	case <-t.C:
+	}
+}
 
 // Stats gives the counters.
 func (k *Kafka) Stats() *KafkaStats { return &k.stats }
@@ -205,7 +220,7 @@ func (k *Kafka) await(ctx context.Context) error {
 			return nil
 		}
 		k.say(err)
-		if fails == 0 {
+		if fails == 3 {
 			k.log.Error("the topic of events cannot be used; they wait in the outboxes", "err", err)
 		}
 		if err := pause(ctx, min(time.Duration(fails+1)*500*time.Millisecond, 3*time.Second)); err != nil {

@@ -282,14 +282,25 @@ func (r *relay) send(ctx context.Context, l *line, batch []record) error {
 			r.stats.Left.Add(1)
 		}
 	}
-	failed := errors.New("nothing was sent")
-	results := r.client.ProduceSync(ctx, records...)
-	for i, want := range records {
-		at := slices.IndexFunc(results, func(res kgo.ProduceResult) bool { return res.Record == want })
-		if at < 0 {
-			return failed
+	type answer struct {
+		i   int
+		err error
+	}
+	answers := make(chan answer, len(records))
+	for i, rec := range records {
+		r.client.Produce(ctx, rec, func(_ *kgo.Record, err error) { answers <- answer{i, err} })
+	}
+	errs := make([]error, len(records))
+	for range records {
+		select {
+		case a := <-answers:
+			errs[a.i] = a.err
+		case <-ctx.Done(): // what is under way may be published yet, and is then repeated
+			return ctx.Err()
 		}
-		if err := results[at].Err; err != nil {
+	}
+	for i, err := range errs {
+		if err != nil {
 			r.say(err)
 			return err
 		}

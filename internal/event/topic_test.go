@@ -138,6 +138,27 @@ func TestStrangeRecords(t *testing.T) {
 	}
 }
 
+// A process whose brokers are gone ends all the same, soon.
+func TestAStopWaitsForNoBroker(t *testing.T) {
+	f, fake := embedded(t), eventtest.Fake(t)
+	room, o := fleettest.NewShop(t, f, "a"), topicOptions(t, fake.ListenAddrs())
+	d := deliverOn(t, f, deliveringBus(f), o)
+	emit(t, room, happened{K: "a"})
+	await(t, "it has taken effect", func() bool { return len(seqs(t, room, "one")) == 1 })
+	fake.Close()
+	emit(t, room, happened{K: "a"})
+	await(t, "the relays say that they wait", func() bool {
+		return slices.ContainsFunc(d.kafka.Relays(), func(r event.RelayState) bool { return r.Shops == 1 && r.Age() > time.Second })
+	})
+	ended := make(chan struct{})
+	go func() { d.end(); close(ended) }()
+	select {
+	case <-ended:
+	case <-time.After(time.Minute):
+		t.Fatal("it waits for the brokers")
+	}
+}
+
 // Each way in which a partition can stand still is named, and one with nothing
 // left is none.
 func TestStalls(t *testing.T) {

@@ -1,0 +1,72 @@
+package app
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"haat/internal/event/eventtest"
+	"haat/internal/meter"
+)
+
+func TestKafkaSettings(t *testing.T) {
+	for flag, change := range map[string]func(*Config){
+		"--kafka \"broker\"":      func(c *Config) { c.Kafka = "broker" },
+		"--kafka \"b:1,:9\"":      func(c *Config) { c.Kafka = "b:1,:9" },
+		"--kafka-topic":           func(c *Config) { c.KafkaTopic.Topic = "a topic" },
+		"--kafka-partitions 0":    func(c *Config) { c.KafkaTopic.Partitions = 0 },
+		"--kafka-retention 1m0s:": func(c *Config) { c.KafkaTopic.Retention = time.Minute },
+	} {
+		cfg := settings(t, t.TempDir())
+		change(&cfg)
+		if err := cfg.Finish(); err == nil || !strings.Contains(err.Error(), flag) {
+			t.Errorf("%s: %v", flag, err)
+		}
+	}
+}
+
+// A shop whose events go through a topic is found by its search; when the
+// brokers are gone, selling goes on, and the register says what waits.
+func TestAPlatformOverKafka(t *testing.T) {
+	broker := eventtest.Fake(t)
+	s := open(t, func(c *Config) { c.Kafka = strings.Join(broker.ListenAddrs(), ",") })
+	x := s.shop("Kaf")
+	s.until("everything was published and handled", func() bool {
+		all, _ := s.app.kafka.Partitions()
+		lag := int64(0)
+		for _, p := range all {
+			lag += p.Lag()
+		}
+		return len(all) == s.app.cfg.KafkaTopic.Partitions && lag == 0 && s.app.kafka.Stats().Published.Load() > 5
+	})
+	s.until("the product is found", func() bool {
+		return s.get(x.host+"/api/v1/search?q=bowl", "").want(200).count("items") > 0
+	})
+	findings, err := s.app.Health(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range findings {
+		if !f.OK && (f.Name == relayStalled || f.Name == partitionStuck || f.Name == topicUnseen || f.Name == topicUnfit) {
+			t.Errorf("doctor: %+v", f)
+		}
+	}
+	broker.Close()
+	x.order("cod")
+	for _, name := range []string{relayStalled, topicUnseen} {
+		tick, late := time.NewTicker(200*time.Millisecond), time.After(time.Minute)
+		for len(openOf(s.app.incidents, name)) == 0 {
+			select {
+			case <-tick.C:
+				s.app.lookNow(t.Context())
+			case <-late:
+				t.Fatalf("a minute after the brokers had gone, %s is not known", name)
+			}
+		}
+		tick.Stop()
+	}
+	if i := slices.IndexFunc(s.app.incidents.Open(), func(i meter.Incident) bool { return i.Name == relayStalled }); i < 0 || !strings.Contains(s.app.incidents.Open()[i].Detail, "Events of 1 shops wait") {
+		t.Errorf("open: %+v", s.app.incidents.Open())
+	}
+}
