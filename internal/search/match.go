@@ -316,6 +316,9 @@ func slips(w string, runes int) int {
 	return 2
 }
 
+// vowels as a signature.
+var vowels, _ = signature("aeiouy")
+
 // similar gives the forms that a word may be misspelt from, the likeliest
 // first: those with the fewest letters to change, and of them those that begin
 // alike and that most products have.
@@ -334,7 +337,7 @@ func (x *index) similar(w string) (out []uint32) {
 		if d := int(other.runes) - n; d > best || d < -best-ending || bits.OnesCount64(other.chars^chars) > 2*best+ending {
 			continue
 		}
-		if n <= 4 && other.chars != chars && (n == 3 || other.runes == 4) { // sofa is not soft, but mgu is mug
+		if n == 3 && other.chars != chars || n == 4 && other.runes == 4 && (other.chars^chars)&^vowels != 0 { // sofa is not soft, but mgu is mug and cley is clay
 			continue
 		}
 		text := []rune(other.text)
