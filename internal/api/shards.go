@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 
 	"haat/internal/fault"
@@ -24,11 +25,13 @@ type Sharder interface {
 	SetShard(ctx context.Context, name string, c ShardChange) error
 	// OpenShard lets a shard take new shops again.
 	OpenShard(ctx context.Context, name string) error
-	// DrainShard has a shard take no new shops, and tells how many it still
-	// holds.
+	// DrainShard has a shard take no new shops and moves those that it has to
+	// others, and tells how many it still holds.
 	DrainShard(ctx context.Context, name string, tell func(Drained)) (Drained, error)
-	// RemoveShard forgets a shard that holds no shops.
-	RemoveShard(ctx context.Context, name string) error
+	// RemoveShard forgets a shard that holds no shops. With copies, it first
+	// deletes what is kept there of shops that were moved away: they cannot be
+	// moved back then.
+	RemoveShard(ctx context.Context, name string, copies bool) error
 }
 
 // ShardSummary is a shard as the operator sees it.
@@ -74,7 +77,10 @@ type ShardChange struct {
 
 // Drained is how far the draining of a shard has come.
 type Drained struct {
-	Left    int64  `json:"left"` // shops that the shard still holds
+	Left    int64  `json:"left"`              // shops that the shard still holds
+	Moving  int64  `json:"moving,omitempty"`  // those of them that are on their way
+	Far     int64  `json:"far,omitempty"`     // how far these are, 100 for each that has arrived
+	Trouble string `json:"trouble,omitempty"` // why one of them does not come on
 	Done    bool   `json:"done,omitempty"`
 	Failure string `json:"failure,omitempty"`
 }
@@ -117,7 +123,7 @@ func sharderRoutes(o Sharder, handle func(string, func(http.ResponseWriter, *htt
 		return last, err
 	})
 	handle("DELETE /ops/v1/shards/{shard}", func(w http.ResponseWriter, r *http.Request) (any, error) {
-		return struct{}{}, o.RemoveShard(r.Context(), r.PathValue("shard"))
+		return struct{}{}, o.RemoveShard(r.Context(), r.PathValue("shard"), r.URL.Query().Get("copies") == "true")
 	})
 }
 
@@ -171,8 +177,8 @@ func (c *OperatorClient) OpenShard(ctx context.Context, name string) error {
 }
 
 // RemoveShard implements Operator.
-func (c *OperatorClient) RemoveShard(ctx context.Context, name string) error {
-	return c.send(ctx, "DELETE", "/ops/v1/shards/"+url.PathEscape(name), nil)
+func (c *OperatorClient) RemoveShard(ctx context.Context, name string, copies bool) error {
+	return c.send(ctx, "DELETE", "/ops/v1/shards/"+url.PathEscape(name)+"?copies="+strconv.FormatBool(copies), nil)
 }
 
 // DrainShard implements Operator.

@@ -7,6 +7,7 @@ import (
 	"haat/internal/api"
 	"haat/internal/cli"
 	"haat/internal/fleet"
+	"haat/internal/move"
 )
 
 // Shards implements api.Operator.
@@ -61,12 +62,26 @@ func (a *App) DrainShard(ctx context.Context, name string, tell func(api.Drained
 	if err := a.fleet.SetShardState(ctx, name, fleet.ShardDraining); err != nil {
 		return d, err
 	}
-	l, _ := a.fleet.Listing(name)
-	return api.Drained{Left: l.Shops}, nil
+	err = a.mover.Drain(ctx, name, func(left int64, open []move.Move) {
+		d = api.Drained{Left: left, Moving: int64(len(open))}
+		for _, m := range open {
+			shown := a.showMove(ctx, m)
+			if d.Far += shown.Done(); shown.Failures > 1 && d.Trouble == "" {
+				d.Trouble = shown.Shop + ": " + shown.Error
+			}
+		}
+		tell(d)
+	})
+	return d, err
 }
 
 // RemoveShard implements api.Operator.
-func (a *App) RemoveShard(ctx context.Context, name string) error {
+func (a *App) RemoveShard(ctx context.Context, name string, copies bool) error {
+	if left, err := a.fleet.CountOn(ctx, name); copies && err == nil && left == 0 {
+		if err := a.mover.Release(ctx, name); err != nil {
+			return err
+		}
+	}
 	return a.fleet.RemoveShard(ctx, name)
 }
 
@@ -76,7 +91,7 @@ type (
 		Add    shardAddCmd    `cmd:"" help:"Add a database that shops are put on."`
 		Set    shardSetCmd    `cmd:"" help:"Change a shard's capacity or replicas."`
 		Open   shardOpenCmd   `cmd:"" help:"Let a shard take new shops again."`
-		Drain  shardDrainCmd  `cmd:"" help:"Have a shard take no new shops."`
+		Drain  shardDrainCmd  `cmd:"" help:"Move all shops off a shard while they are served; it takes no new ones."`
 		Remove shardRemoveCmd `cmd:"" help:"Forget a shard that holds no shops."`
 	}
 	shardListCmd struct {

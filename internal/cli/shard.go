@@ -108,25 +108,27 @@ type ShardDrain struct {
 	Name string `arg:"" help:"The shard, such as s1."`
 }
 
-// Run drains the shard, saying once a second how many shops are left.
+// Run drains the shard and shows how far it is. The moves that have begun go on
+// without it.
 func (c *ShardDrain) Run(ctx context.Context, o api.Sharder, out io.Writer) error {
 	start, bar := time.Now(), NewBar(out)
-	first := int64(-1)
-	d, err := o.DrainShard(ctx, c.Name, func(d api.Drained) {
-		if first < 0 {
-			first = d.Left
-		}
+	first := int64(0)
+	_, err := o.DrainShard(ctx, c.Name, func(d api.Drained) {
+		first = max(first, d.Left)
 		if bar.Due() {
-			bar.Show(first-d.Left, first, fmt.Sprintf("%d of %d shops moved, in %v", first-d.Left, first, time.Since(start).Round(time.Second)))
+			text := fmt.Sprintf("%d of %d shops moved, %d on their way, in %v", first-d.Left, first, d.Moving, time.Since(start).Round(time.Second))
+			if d.Trouble != "" {
+				text += "; " + d.Trouble
+			}
+			bar.Show(100*(first-d.Left)+d.Far, 100*first, text)
 		}
 	})
 	bar.Clear()
 	if err != nil {
-		return err
+		return fmt.Errorf("shard %s takes no new shops, and still holds some: %w", c.Name, err)
 	}
-	if d.Left > 0 {
-		_, err = fmt.Fprintf(out, "Shard %s takes no new shops, and still holds %d.\n", c.Name, d.Left)
-		return err
+	if first > 0 {
+		fmt.Fprintf(out, "%d shops were moved off shard %s, in %v. What it had of them is kept up to date for a day, so that they can be moved back.\n", first, c.Name, time.Since(start).Round(time.Second))
 	}
 	_, err = fmt.Fprintf(out, "Shard %s holds no shops. Remove it with: haat shard remove %s\n", c.Name, c.Name)
 	return err
@@ -134,12 +136,13 @@ func (c *ShardDrain) Run(ctx context.Context, o api.Sharder, out io.Writer) erro
 
 // ShardRemove forgets a shard.
 type ShardRemove struct {
-	Name string `arg:"" help:"The shard, such as s1."`
+	Name   string `arg:"" help:"The shard, such as s1."`
+	Copies bool   `help:"Delete what is kept there of shops that were moved away; then they cannot be moved back."`
 }
 
 // Run removes the shard.
 func (c *ShardRemove) Run(ctx context.Context, o api.Sharder, out io.Writer) error {
-	if err := o.RemoveShard(ctx, c.Name); err != nil {
+	if err := o.RemoveShard(ctx, c.Name, c.Copies); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintf(out, "Shard %s is not used any more. Its database is still there: keep or drop it as you like.\n", c.Name)

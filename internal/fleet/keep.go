@@ -351,7 +351,7 @@ func (f *Fleet) eraseAll(ctx context.Context, name string) error {
 		for _, c := range page {
 			after = c.Shop
 			if there[c.Shop] {
-				return fault.Conflict("shard-kept", "Shop %v was moved away from shard %s not long ago, and what it left there is kept for a while, so that it can be moved back.", c.Shop, name)
+				return fault.Conflict("shard-kept", "Shop %v was moved away from shard %s not long ago, and what it left there is kept for a while, so that it can be moved back. To give that up: haat shard remove %s --copies", c.Shop, name, name)
 			}
 			if err := f.eraseOrphan(ctx, name, c.Shop); err != nil {
 				return err

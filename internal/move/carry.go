@@ -13,9 +13,9 @@ import (
 )
 
 const (
-	chunk    = 250 // rows that are copied or compared in one go
-	fewNoted = 50  // writes that may be left when the shop is closed
-	eraseRow = 500 // rows that are deleted in one go
+	chunk    = 1000 // rows that are copied or compared in one go
+	fewNoted = 50   // writes that may be left when the shop is closed
+	eraseRow = 500  // rows that are deleted in one go
 )
 
 // errDiffer says that a row is not the same on both shards.

@@ -44,9 +44,10 @@ const drainAhead = 8 // moves that are waiting or under way for a drain
 
 // Drain moves every shop off a shard that takes no new ones, to those that
 // have room, and returns when none lives there any more. tell is called now
-// and then with how many do. Called again after it was cut off, it goes on. A
-// shop that cannot be moved is an error, after all others have been.
-func (m *Mover) Drain(ctx context.Context, shard string, tell func(left int64)) error {
+// and then with how many do, and with the moves from there that are under way.
+// Called again after it was cut off, it goes on. A shop that cannot be moved is
+// an error, after all others have been.
+func (m *Mover) Drain(ctx context.Context, shard string, tell func(left int64, open []Move)) error {
 	t := time.NewTicker(200 * time.Millisecond)
 	defer t.Stop()
 	refused := map[id.Shop]error{}
@@ -55,7 +56,11 @@ func (m *Mover) Drain(ctx context.Context, shard string, tell func(left int64)) 
 		if err != nil {
 			return err
 		}
-		tell(left)
+		open, err := m.list(ctx, listFrom, shard, 10*drainAhead)
+		if err != nil {
+			return err
+		}
+		tell(left, open)
 		if left == 0 {
 			return nil
 		}
@@ -65,7 +70,7 @@ func (m *Mover) Drain(ctx context.Context, shard string, tell func(left int64)) 
 			}
 			return err
 		}
-		if err := m.drainSome(ctx, shard, refused); err != nil {
+		if err := m.drainSome(ctx, shard, open, refused); err != nil {
 			return err
 		}
 		select {
@@ -77,11 +82,7 @@ func (m *Mover) Drain(ctx context.Context, shard string, tell func(left int64)) 
 }
 
 // drainSome sees to it that a few moves from a shard are under way.
-func (m *Mover) drainSome(ctx context.Context, shard string, refused map[id.Shop]error) error {
-	open, err := m.list(ctx, listFrom, shard, 10*drainAhead)
-	if err != nil {
-		return err
-	}
+func (m *Mover) drainSome(ctx context.Context, shard string, open []Move, refused map[id.Shop]error) error {
 	moving := map[id.Shop]bool{}
 	for _, mv := range open {
 		moving[mv.Shop] = true
@@ -123,23 +124,28 @@ var (
 	keptFrom = db.C(`SELECT ` + columns + ` FROM move WHERE src = $1 AND ended_at = 0 AND moved_at > 0 ORDER BY id LIMIT $2`)
 )
 
-// room picks the shard with the fewest shops of those that take some.
+// room picks the shard that is filled least of those that take shops, by
+// their capacities; one of no limit counts as large as the largest.
 func (m *Mover) room(ctx context.Context, but string) (string, error) {
 	all, err := fleet.Listings(ctx, m.Fleet.Control())
 	if err != nil {
 		return "", err
 	}
-	best, fewest := "", int64(0)
+	largest := int64(1)
 	for _, l := range all {
-		if l.Name == but || l.State != fleet.ShardOpen || m.Fleet.Shard(l.Name) == nil {
+		largest = max(largest, l.Capacity)
+	}
+	best, filled := "", 0.0
+	for _, l := range all {
+		if l.Name == but || l.State != fleet.ShardOpen || m.Fleet.Shard(l.Name) == nil || l.Capacity > 0 && l.Shops >= l.Capacity {
 			continue
 		}
-		n, err := m.Fleet.CountOn(ctx, l.Name)
-		if err != nil {
-			return "", err
+		size := l.Capacity
+		if size == 0 {
+			size = largest
 		}
-		if (l.Capacity == 0 || n < l.Capacity) && (best == "" || n < fewest) {
-			best, fewest = l.Name, n
+		if share := float64(l.Shops) / float64(size); best == "" || share < filled {
+			best, filled = l.Name, share
 		}
 	}
 	if best == "" {

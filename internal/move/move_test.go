@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"haat/internal/db"
+	"haat/internal/event"
 	"haat/internal/fault"
 	"haat/internal/fleet"
 )
@@ -204,7 +206,7 @@ func TestAMoveThatIsStuck(t *testing.T) {
 		t.Fatal(err)
 	}
 	await(t, m, mv.ID, arrived)
-	if err := m.Drain(t.Context(), other, func(int64) {}); err != nil {
+	if err := m.Drain(t.Context(), other, func(int64, []Move) {}); err != nil {
 		t.Errorf("drain: %v", err)
 	}
 	if n := rowsOf(t, room); n != 22 {
@@ -212,5 +214,49 @@ func TestAMoveThatIsStuck(t *testing.T) {
 	}
 	if n, err := f.CountOn(t.Context(), other); n != 0 || err != nil {
 		t.Errorf("%d shops after the drain, %v", n, err)
+	}
+}
+
+// A delivery that was in the middle while its shop moved has no effect there,
+// where the event has been handled meanwhile.
+func TestADeliveryThatSleptThroughAMove(t *testing.T) {
+	f := yard(t, 2)
+	room, _ := filled(t, f)
+	m := works(t, f, func(*Mover) {})
+	goTo(t, m, room, "s2") // a database: in a file the writer would wait for the delivery
+	inside, wake := make(chan struct{}), make(chan struct{})
+	var first atomic.Bool
+	bus := event.NewBus(f, discard)
+	event.On(bus, "seer", func(ctx context.Context, tx *db.Tx, e event.Meta, _ thing) error {
+		if first.CompareAndSwap(false, true) {
+			close(inside)
+			<-wake
+		}
+		_, err := tx.Exec(ctx, see, e.Seq)
+		return err
+	})
+	bus.Start(t.Context())
+	defer bus.Close()
+	var once sync.Once
+	defer once.Do(func() { close(wake) })
+	_, err := room.Change(t.Context(), func(tx *db.Tx) error { return event.Emit(t.Context(), tx, thing{}) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-inside
+	at, err := f.ByID(t.Context(), room.Shop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	goTo(t, m, at, "s3")
+	if _, handled, _ := awaitSeen(t, room); handled != 1 {
+		t.Fatalf("%d events were handled where the shop lives now", handled)
+	}
+	once.Do(func() { close(wake) })
+	if err := bus.Settle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, times := awaitSeen(t, room); times != 1 {
+		t.Errorf("an event was handled %d times", times)
 	}
 }

@@ -127,7 +127,7 @@ func (w *writers) begin(t *testing.T) {
 	for i := range w.acked {
 		name := fmt.Sprintf("wörter-%02d", i)
 		w.all.Go(func() {
-			for n := int64(0); ; n++ {
+			for n := int64(0); n < 200; n++ {
 				select {
 				case <-w.stop:
 					return
@@ -294,7 +294,7 @@ func TestNemesis(t *testing.T) {
 	})
 	bus.Start(t.Context())
 	defer bus.Close()
-	w := &writers{room: room, pace: 100 * time.Millisecond}
+	w := &writers{room: room, pace: 150 * time.Millisecond}
 	w.write = func(ctx context.Context, fn func(*db.Tx) error) error {
 		_, err := room.Change(ctx, fn)
 		return err
