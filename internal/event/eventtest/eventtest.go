@@ -36,7 +36,6 @@ type Kafka struct {
 	Addr string
 	dir  string
 	cmd  *exec.Cmd
-	log  string
 }
 
 const properties = `process.roles=broker,controller
