@@ -119,6 +119,6 @@ func TestDrain(t *testing.T) {
 	}
 	wait("the other has all leases", func() bool {
 		all, err := both[1].Processes(t.Context())
-		return err == nil && len(all) == 1 && len(all[0].Leases) == 4
+		return err == nil && len(all) == 1 && len(all[0].Leases) == 5
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -188,10 +189,10 @@ func TestStalls(t *testing.T) {
 		return b
 	}
 	answer := func(key kmsg.Key, code int16) (stop func()) {
-		on := true
+		var off atomic.Bool
 		fake.ControlKey(int16(key), func(req kmsg.Request) (kmsg.Response, error, bool) {
 			fake.KeepControl()
-			if !on {
+			if off.Load() {
 				return nil, nil, false
 			}
 			switch r := req.(type) {
@@ -224,7 +225,7 @@ func TestStalls(t *testing.T) {
 			}
 			return nil, nil, false
 		})
-		return func() { on = false }
+		return func() { off.Store(true) }
 	}
 	for _, c := range []struct {
 		want string
