@@ -263,11 +263,7 @@ func (f *Finder) fill(ctx context.Context, r db.Reader, el *list.Element, h *hel
 		if err != nil {
 			return nil, err
 		}
-		if n > 0 {
-			f.forget(el) // so that it is said until they are written
-			f.o.Unwritten(r.Shop())
-			return made, nil
-		}
+		made.unwritten = n > 0
 	}
 	f.Stats.Builds.Add(1)
 	f.Stats.BuildTime.Add(int64(time.Since(began)))
@@ -362,6 +358,9 @@ func (f *Finder) current(ctx context.Context, r db.Reader, fn func(*index) (bool
 		}
 		if seen {
 			x.reached(r.Mark())
+			if x.lacksAll() {
+				f.o.Unwritten(r.Shop())
+			}
 			return nil
 		}
 		if x, err = f.renew(ctx, r, x); err != nil {
