@@ -82,7 +82,7 @@ func OverKafka(ctx context.Context, f *fleet.Fleet, b *Bus, o KafkaOptions, log 
 	k.client, err = kgo.NewClient(append(k.common(),
 		kgo.RequiredAcks(kgo.AllISRAcks()), // and idempotent, as is the default
 		kgo.ProducerLinger(2*time.Millisecond),
-		kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)),
+		kgo.RecordPartitioner(byKey),
 		kgo.ProducerBatchMaxBytes(1<<20),
 	)...)
 	if err != nil {

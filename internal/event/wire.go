@@ -1,7 +1,6 @@
 package event
 
 import (
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -34,6 +33,10 @@ const (
 
 // pack makes a record of an event.
 func pack(topic string, shop id.Shop, epoch int64, r record) *kgo.Record {
+	left := len(r.payload)+len(r.key)+len(r.tags) > wireMost
+	if left {
+		r.payload, r.key, r.tags = nil, "", ""
+	}
 	out := &kgo.Record{Topic: topic, Key: []byte(shop.String()), Value: r.payload, Timestamp: r.at}
 	head := func(name, value string) {
 		out.Headers = append(out.Headers, kgo.RecordHeader{Key: name, Value: []byte(value)})
@@ -47,9 +50,7 @@ func pack(topic string, shop id.Shop, epoch int64, r record) *kgo.Record {
 	head(headKey, r.key)
 	head(headTags, r.tags)
 	head(headAt, strconv.FormatInt(r.at.UnixMicro(), 10))
-	if len(r.payload)+len(r.key)+len(r.tags) > wireMost {
-		out.Value = nil
-		out.Headers[6].Value, out.Headers[7].Value = nil, nil
+	if left {
 		head(headLeft, "outbox")
 	}
 	return out
@@ -112,28 +113,11 @@ func unpack(in *kgo.Record) (a arrival, err error) {
 	return a, nil
 }
 
-// partitionOf gives the partition of a key, as Kafka's own clients choose it:
-// by murmur2.
+// byKey chooses the partition of a record by its key alone, as Kafka's own
+// clients do.
+var byKey = kgo.StickyKeyPartitioner(nil)
+
+// partitionOf gives the partition of a key, as the relay's client chooses it.
 func partitionOf(key string, partitions int32) int32 {
-	const m = 0x5bd1e995
-	b := []byte(key)
-	h := uint32(0x9747b28c) ^ uint32(len(b))
-	for ; len(b) >= 4; b = b[4:] {
-		k := binary.LittleEndian.Uint32(b) * m
-		k = (k ^ k>>24) * m
-		h = h*m ^ k
-	}
-	switch len(b) {
-	case 3:
-		h ^= uint32(b[2]) << 16
-		fallthrough
-	case 2:
-		h ^= uint32(b[1]) << 8
-		fallthrough
-	case 1:
-		h = (h ^ uint32(b[0])) * m
-	}
-	h = (h ^ h>>13) * m
-	h ^= h >> 15
-	return int32(h&0x7fffffff) % partitions
+	return int32(byKey.ForTopic("").Partition(&kgo.Record{Key: []byte(key)}, int(partitions)))
 }
