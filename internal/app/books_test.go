@@ -161,7 +161,11 @@ func TestDamagedStockIsTold(t *testing.T) {
 	if text := log.take(); text != "" {
 		t.Errorf("of what is well the log says %s", text)
 	}
-	for _, d := range damaged {
+	for n, d := range damaged {
+		command := run // in this process, which starts in no time
+		if n == 0 {
+			command = func(args ...string) (int, string, string) { return haat(t, args...) }
+		}
 		alter(t, room, d.break_, variant)
 		round()
 		metric("haat_stock_discrepancies 1")
@@ -194,18 +198,18 @@ func TestDamagedStockIsTold(t *testing.T) {
 					t.Errorf("%s: check %v: %d %s%s", d.name, at, code, out, errs)
 				}
 			}
-			tells(haat(t, append([]string{"check"}, at...)...))
-			tells(haat(t, append([]string{"check", "--shop", shop.slug}, at...)...))
-			if code, out, errs := haat(t, append([]string{"check", "--shop", well.slug}, at...)...); code != 0 || !strings.Contains(out, "1 shops with 3 SKUs checked") {
+			tells(command(append([]string{"check"}, at...)...))
+			tells(command(append([]string{"check", "--shop", shop.slug}, at...)...))
+			if code, out, errs := command(append([]string{"check", "--shop", well.slug}, at...)...); code != 0 || !strings.Contains(out, "1 shops with 3 SKUs checked") {
 				t.Errorf("%s: of a shop that is well: %d %s%s", d.name, code, out, errs)
 			}
 			for _, name := range []string{"Aalto-S", shop.has["variant"]} {
-				code, out, errs := haat(t, append([]string{"check", "--shop", shop.slug, "--explain", name}, at...)...)
+				code, out, errs := command(append([]string{"check", "--shop", shop.slug, "--explain", name}, at...)...)
 				if code != 1 || strings.Contains(out, "holds 2, until") != (d.name != "a hold") || !strings.Contains(out, "wrong: ") || !strings.Contains(out, "AVAILABLE") || !strings.Contains(out, d.says) {
 					t.Errorf("%s: explain %s: %d %s%s", d.name, name, code, out, errs)
 				}
 			}
-			code, out, errs := haat(t, append([]string{"check", "--json"}, at...)...)
+			code, out, errs := command(append([]string{"check", "--json"}, at...)...)
 			var found api.Discrepancy
 			var all api.Checked
 			dec := json.NewDecoder(strings.NewReader(out))
