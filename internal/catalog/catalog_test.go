@@ -3,6 +3,7 @@ package catalog_test
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -33,6 +34,14 @@ func opened(t *testing.T, fn func(t *testing.T, f *fleet.Fleet, room *fleet.Room
 		room, by := open(t, f, "test")
 		fn(t, f, room, by)
 	})
+}
+
+// embedded is opened for what has nothing to do with the engine, and takes long.
+func embedded(t *testing.T, fn func(t *testing.T, f *fleet.Fleet, room *fleet.Room, by op.Caller)) {
+	dir := t.TempDir()
+	f := fleettest.OpenFleet(t, dir, filepath.Join(dir, "control.db"), "", schemas, nil)
+	room, by := open(t, f, "test")
+	fn(t, f, room, by)
 }
 
 func open(t *testing.T, f *fleet.Fleet, slug string) (*fleet.Room, op.Caller) {

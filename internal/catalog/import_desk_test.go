@@ -148,9 +148,9 @@ func TestAnImportWaitsWhileItsShopMoves(t *testing.T) {
 	onFences(t, func(t *testing.T, f *fleet.Fleet, room *fleet.Room, by op.Caller, fence func(open bool)) {
 		var pauses atomic.Int64
 		m := newImporter(t, f, t.TempDir(), func(c *catalog.ImporterConfig) {
-			c.ShopPause = func(int) time.Duration { pauses.Add(1); return 0 }
+			c.ShopPause = func(int) time.Duration { pauses.Add(1); return time.Millisecond }
 		})
-		const products = 2000
+		const products = 600
 		var file strings.Builder
 		file.WriteString("Handle,Title,Price\n")
 		for i := range products {
@@ -160,7 +160,7 @@ func TestAnImportWaitsWhileItsShopMoves(t *testing.T) {
 		work(t, m)
 		until(t, room, imp, func(i catalog.Import) bool { return i.RowsDone > 0 })
 		fence(false)
-		got := until(t, room, imp, func(catalog.Import) bool { return pauses.Load() > 10 })
+		got := until(t, room, imp, func(catalog.Import) bool { return pauses.Load() > 1 })
 		if got.Status != catalog.ImportRunning || got.Failure != "" || got.RowsDone >= got.Rows {
 			t.Fatalf("while it moves: %+v", got)
 		}

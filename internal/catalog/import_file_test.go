@@ -201,7 +201,7 @@ func (e endless) Read(p []byte) (int, error) {
 }
 
 func TestAFileThatIsTooLarge(t *testing.T) {
-	fleettest.EachFleet(t, schemas, nil, func(t *testing.T, f *fleet.Fleet) {
+	embedded(t, func(t *testing.T, f *fleet.Fleet, _ *fleet.Room, _ op.Caller) {
 		dir := t.TempDir()
 		m := newImporter(t, f, dir, func(c *catalog.ImporterConfig) { c.MaxFile = 4 << 20 })
 		defer m.Close()

@@ -65,7 +65,7 @@ const big = 32 << 20
 // What is no catalogue is refused before anything begins, with words that say
 // what it is.
 func TestFilesThatAreRefused(t *testing.T) {
-	opened(t, func(t *testing.T, f *fleet.Fleet, room *fleet.Room, by op.Caller) {
+	embedded(t, func(t *testing.T, f *fleet.Fleet, room *fleet.Room, by op.Caller) {
 		dir := t.TempDir()
 		m := importer(t, f, func(c *catalog.ImporterConfig) { c.Dir = dir })
 		for _, c := range []struct {
@@ -109,7 +109,7 @@ func TestFilesThatAreRefused(t *testing.T) {
 // more memory than a row may.
 func TestRowsThatAreRefused(t *testing.T) {
 	const head, first, last = "Handle,Title,Price\n", "first,First,1\n", "last,Last,2\n"
-	opened(t, func(t *testing.T, f *fleet.Fleet, room *fleet.Room, by op.Caller) {
+	embedded(t, func(t *testing.T, f *fleet.Fleet, room *fleet.Room, by op.Caller) {
 		m := importer(t, f)
 		for i, c := range []struct {
 			name, says string
@@ -124,7 +124,7 @@ func TestRowsThatAreRefused(t *testing.T) {
 			{"megabytes of zeros", "longer than 1 MB", 3, shopify.RowPart, text(head, first, "mug,Mug", strings.Repeat(" ", 70_000), "\x00", big, "\n", last)},
 			{"10,000 values in a row", "under no column name", 3, shopify.NoPart, text(head, first, "mug,Mug,1", ",x", 20_000, "\n", last)},
 			{"a title of 600 characters", "longer than 255", 3, shopify.ProductPart, text(head, first, "mug,", "x", 600, ",1\n", last)},
-			{"400,000 lines of rubbish", "neither a handle nor a title", 2, shopify.RowPart, text(head, ",,9\n", 1_600_000, first, last)},
+			{"100,000 lines of rubbish", "neither a handle nor a title", 2, shopify.RowPart, text(head, ",,9\n", 400_000, first, last)},
 		} {
 			var got catalog.Import
 			grew := peak(t, func() {

@@ -28,7 +28,7 @@ const (
 var (
 	insertMessage = db.Q(`
 		INSERT INTO notify_message (shop, id, about, kind, staff, channel, recipient, subject, text, link, sender, reply_to, state, error, at, done_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 'queued', '', $13, 0)`)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $14, $15, $13, $16)`)
 	readQueued = db.Q(`
 		SELECT id, channel, recipient, kind, subject, text, sender, reply_to, staff, link, at
 		FROM notify_message WHERE shop = $1 AND id = $2 AND state = 'queued'`)
@@ -88,13 +88,13 @@ func (p *Post) tellShopper(ctx context.Context, tx *db.Tx, s shop.Settings, kind
 	to.Kind = kind
 	if phone != "" {
 		to.Channel, to.To = p.phones(), phone
-		if err := queue(ctx, tx, to, d); err != nil {
+		if err := p.queue(ctx, tx, to, d); err != nil {
 			return err
 		}
 	}
 	if email != "" {
 		to.Channel, to.To = Email, email
-		return queue(ctx, tx, to, d)
+		return p.queue(ctx, tx, to, d)
 	}
 	return nil
 }
@@ -107,13 +107,13 @@ func (p *Post) tellMerchant(ctx context.Context, tx *db.Tx, s shop.Settings, kin
 		to.Channel, to.To = WhatsApp, s.WhatsApp
 	}
 	if to.To != "" {
-		if err := queue(ctx, tx, to, d); err != nil {
+		if err := p.queue(ctx, tx, to, d); err != nil {
 			return err
 		}
 	}
 	if s.Email != "" {
 		to.Channel, to.To = Email, s.Email
-		return queue(ctx, tx, to, d)
+		return p.queue(ctx, tx, to, d)
 	}
 	return nil
 }
@@ -140,15 +140,19 @@ type row struct {
 	at            time.Time
 }
 
-// queue writes a message and has it sent.
-func queue(ctx context.Context, tx *db.Tx, r row, d draft) error {
+// queue writes a message and has it sent, or only keeps it where nobody can.
+func (p *Post) queue(ctx context.Context, tx *db.Tx, r row, d draft) error {
 	r.ID = id.Message(id.New[struct{}]())
 	r.text = d.short
 	if r.Channel == Email {
 		r.subject, r.text = d.subject, d.long+"\n\n"+d.before
 	}
-	_, err := tx.Exec(ctx, insertMessage, r.ID, r.about, r.Kind, r.staff, r.Channel, r.To, r.subject, r.text, r.link, oneLine(r.from), r.replyTo, tx.Now())
-	if err != nil {
+	state, why, done := Waiting, "", time.Time{}
+	if !p.Can(r.Channel) {
+		state, why, done = Kept, noSender(r.Channel), tx.Now()
+	}
+	err := tx.Later(ctx, insertMessage, r.ID, r.about, r.Kind, r.staff, r.Channel, r.To, r.subject, r.text, r.link, oneLine(r.from), r.replyTo, tx.Now(), state, why, done)
+	if err != nil || state == Kept {
 		return err
 	}
 	q := Queued{r.ID}
@@ -160,6 +164,8 @@ func queue(ctx context.Context, tx *db.Tx, r row, d draft) error {
 	}
 	return event.Emit(ctx, tx, SMSQueued{q})
 }
+
+func noSender(c Channel) string { return fmt.Sprintf("There is no sender for %s here.", c) }
 
 // deliver sends a queued message and writes down what came of it. A crash
 // between the two sends it again, under the same id.
@@ -177,7 +183,7 @@ func (p *Post) deliver(ctx context.Context, room *fleet.Room, message id.Message
 	}
 	sender := p.senders[r.Channel]
 	if sender == nil {
-		return p.finish(room, r, Kept, fmt.Sprintf("There is no sender for %s here.", r.Channel)), nil
+		return p.finish(room, r, Kept, noSender(r.Channel)), nil
 	}
 	trying, cancel := context.WithTimeout(ctx, sendTime)
 	err = sender.Send(trying, p.message(room, r))

@@ -47,7 +47,7 @@ func act(ctx context.Context, tx *db.Tx, name string, action Action, by id.Accou
 			continue
 		}
 		o.move(now, kind, tx.Now())
-		if o.Timeline, err = db.All(ctx, tx, entriesOf, (*Entry).scan, order); err != nil {
+		if err := o.happened(ctx, tx); err != nil {
 			return Order{}, err
 		}
 		if err := then(&o, was); err != nil {

@@ -406,3 +406,31 @@ func TestListsFindAndPage(t *testing.T) {
 		}
 	})
 }
+
+// An order of an older program has a row that it was placed, and a note there.
+func TestATimelineBeginsOnce(t *testing.T) {
+	fleettest.EachFleet(t, schemas, nil, func(t *testing.T, f *fleet.Fleet) {
+		s := &stand{t: t, f: f, bus: event.NewBus(f, discard), room: fleettest.NewShop(t, f, "test")}
+		s.by = op.Caller{Account: id.Account{1}, Shop: s.room.Shop()}
+		s.settings(func(*shop.Settings) {})
+		in := wants(s.product("Mug", 100_00, 2), 1)
+		in.Body.Note = "Ring twice."
+		placed := s.mustPlace(in)
+		o := s.get(placed.ID)
+		if len(o.Timeline) != 1 || o.Timeline[0].Kind != order.KindPlaced || o.Timeline[0].Text != "Ring twice." || !o.Timeline[0].At.Equal(o.PlacedAt) {
+			t.Errorf("%+v", o.Timeline)
+		}
+		old := order.Entry{ID: id.Entry(id.New[struct{}]()), At: o.PlacedAt, Kind: order.KindPlaced, Text: "By the gate."}
+		if _, err := s.room.Change(t.Context(), func(tx *db.Tx) error {
+			_, err := tx.Exec(t.Context(), enteredBefore, placed.ID, old.ID, old.At, old.Kind, old.Account, old.Text)
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if o := s.get(placed.ID); len(o.Timeline) != 1 || o.Timeline[0] != old {
+			t.Errorf("%+v", o.Timeline)
+		}
+	})
+}
+
+var enteredBefore = db.Q(`INSERT INTO order_entry (shop, ord, id, at, kind, account, note) VALUES ($1, $2, $3, $4, $5, $6, $7)`)

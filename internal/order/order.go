@@ -103,7 +103,7 @@ type Order struct {
 	Timeline        []Entry     `json:"timeline" nullable:"false" doc:"Oldest first"`
 	Actions         []Action    `json:"actions" nullable:"false" doc:"What may be done now"`
 
-	note string // the shopper's, on its way into the timeline
+	note string // the shopper's, with which the timeline begins
 }
 
 // Entry is a row of an order's timeline.

@@ -69,10 +69,7 @@ func place(ctx context.Context, tx *db.Tx, in PlaceIn) (Placed, error) {
 	if err != nil {
 		return Placed{}, fmt.Errorf("encode the address: %w", err)
 	}
-	if _, err := tx.Exec(ctx, insertBody, o.ID, lines, address); err != nil {
-		return Placed{}, err
-	}
-	if err := o.enter(ctx, tx, KindPlaced, id.Account{}, o.note); err != nil {
+	if err := tx.Later(ctx, insertBody, o.ID, lines, address, o.note); err != nil {
 		return Placed{}, err
 	}
 	if _, err := pay.Open(ctx, tx, o.ID, b.Payment, o.Total.Amount); err != nil {
@@ -279,13 +276,13 @@ func (o *Order) insert(ctx context.Context, tx *db.Tx) error {
 	if o.Payment.Until != nil {
 		until = *o.Payment.Until
 	}
-	_, err := tx.Exec(ctx, insertOrder, o.ID, o.Number, o.Token, o.Payment.Method, o.Total.Currency,
+	return tx.Later(ctx, insertOrder, o.ID, o.Number, o.Token, o.Payment.Method, o.Total.Currency,
 		o.Subtotal.Amount, o.Delivery.Amount, o.Total.Amount, o.Items, o.Customer,
 		o.Contact.Name, o.Contact.Phone, o.Contact.Email, o.ShippingAddress.City, find, o.PlacedAt, until)
-	return err
 }
 
-// enter writes a row of the timeline.
+// enter writes a row of the timeline. That the order was placed is the row of
+// the order itself.
 func (o *Order) enter(ctx context.Context, tx *db.Tx, kind Kind, by id.Account, text string) error {
 	e := Entry{ID: id.Entry(id.New[struct{}]()), At: tx.Now(), Kind: kind, Account: by, Text: text}
 	if _, err := tx.Exec(ctx, insertEntry, o.ID, e.ID, e.At, e.Kind, e.Account, e.Text); err != nil {

@@ -48,7 +48,7 @@ func (r *row) head() []any {
 
 func (r *row) whole() []any {
 	return append(r.head(), &r.subtotal, &r.delivery, &r.Customer, &r.acceptedAt, &r.fulfilledAt, &r.cancelledAt,
-		&r.lines, &r.address, &r.tracking, &r.CancelReason)
+		&r.lines, &r.address, &r.tracking, &r.CancelReason, &r.note)
 }
 
 func (r *row) money(amount int64) money.Money {
@@ -110,6 +110,20 @@ func load(ctx context.Context, r db.Reader, q *db.SQL, key any) (Order, bool, er
 
 func (e *Entry) scan() []any { return []any{&e.ID, &e.At, &e.Kind, &e.Account, &e.Text} }
 
+// happened reads the timeline. It begins with what the order's own row says;
+// orders of older programs have a row of it for that too.
+func (o *Order) happened(ctx context.Context, r db.Reader) error {
+	entries, err := db.All(ctx, r, entriesOf, (*Entry).scan, o.ID)
+	if err != nil {
+		return err
+	}
+	if len(entries) == 0 || entries[0].Kind != KindPlaced {
+		o.Timeline = append(o.Timeline, Entry{ID: id.Entry(o.ID), At: o.PlacedAt, Kind: KindPlaced, Text: o.note})
+	}
+	o.Timeline = append(o.Timeline, entries...)
+	return nil
+}
+
 func get(ctx context.Context, r db.Reader, in OrderIn) (Order, error) {
 	order, err := parseOrder(in.Order)
 	if err != nil {
@@ -128,8 +142,7 @@ func Read(ctx context.Context, r db.Reader, order id.Order) (Order, error) {
 	if !found {
 		return Order{}, noOrder()
 	}
-	o.Timeline, err = db.All(ctx, r, entriesOf, (*Entry).scan, order)
-	return o, err
+	return o, o.happened(ctx, r)
 }
 
 func follow(ctx context.Context, r db.Reader, in FollowIn) (Receipt, error) {

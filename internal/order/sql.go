@@ -72,7 +72,7 @@ var (
 		INSERT INTO orders (shop, id, number, token, status, method, payment, currency, subtotal, delivery, total, items,
 			customer, name, phone, email, city, find, placed_at, held_until, accepted_at, paid_at, fulfilled_at, cancelled_at)
 		VALUES ($1, $2, $3, $4, 'placed', $5, 'pending', $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, 0, 0, 0, 0)`)
-	insertBody  = db.Q(`INSERT INTO order_body (shop, id, lines, address, tracking, reason) VALUES ($1, $2, $3, $4, NULL, '')`)
+	insertBody  = db.Q(`INSERT INTO order_body (shop, id, lines, address, tracking, reason, note) VALUES ($1, $2, $3, $4, NULL, '', $5)`)
 	insertEntry = db.Q(`INSERT INTO order_entry (shop, ord, id, at, kind, account, note) VALUES ($1, $2, $3, $4, $5, $6, $7)`)
 
 	// moveOrder takes an order from one state to another, unless it has left
@@ -96,7 +96,7 @@ const (
 	headColumns = `o.id, o.number, o.token, o.status, o.method, o.payment, o.currency, o.total, o.items, o.name, o.phone, o.email,
 		o.city, o.placed_at, o.held_until, o.paid_at`
 	selectOrder = `SELECT ` + headColumns + `, o.subtotal, o.delivery, o.customer, o.accepted_at, o.fulfilled_at, o.cancelled_at,
-		b.lines, b.address, b.tracking, b.reason
+		b.lines, b.address, b.tracking, b.reason, b.note
 		FROM orders o JOIN order_body b ON b.shop = o.shop AND b.id = o.id`
 )
 
