@@ -16,6 +16,7 @@ import (
 
 	"haat/internal/api"
 	"haat/internal/backup"
+	"haat/internal/cache"
 	"haat/internal/catalog"
 	"haat/internal/customer"
 	"haat/internal/db"
@@ -63,6 +64,7 @@ type App struct {
 	disk     *media.Disk // the data folder's own media/
 	pictures *media.Library
 	pages    *edge.Pages
+	second   *cache.Second // with --redis
 	fetcher  *fetch.Fetcher
 	meter    *meter.Meter
 	accounts *shop.Accounts
@@ -182,7 +184,10 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (a *App, err error)
 	a.caller = post.New(post.Options{})
 	a.hooks = hook.NewSender(a.caller.Send, log)
 	a.finder = search.NewFinder(search.Options{Bytes: share.Search, Log: log, Unwritten: a.writeSearch})
-	a.pages = edge.New(a.fleet, edge.Options{Bytes: share.Pages, SharedFor: cfg.SharedFor, Fixed: web.SafeHeaders(cfg.strict())})
+	if err = a.openSecond(key); err != nil {
+		return a, err
+	}
+	a.pages = edge.New(a.fleet, edge.Options{Bytes: share.Pages, Second: a.second, SharedFor: cfg.SharedFor, Fixed: web.SafeHeaders(cfg.strict())})
 	a.mover = move.New(move.Config{Fleet: a.fleet, Log: log})
 	a.books = newBooks(a.fleet, log)
 	a.fleet.OnCommit(a.books.wrote)
@@ -201,6 +206,9 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (a *App, err error)
 	a.bus.Start(ctx)
 	a.workers.Go(func() { a.member.Keep(ctx) })
 	a.workers.Go(func() { a.feed.Run(ctx) })
+	if a.second != nil {
+		a.workers.Go(func() { a.second.Run(ctx) })
+	}
 	if cfg.does(roleRelay) {
 		a.workers.Go(func() { a.relay(ctx) })
 		a.workers.Go(func() { a.carrier.Run(ctx) })

@@ -19,6 +19,7 @@ import (
 	"github.com/alecthomas/kong"
 	"golang.org/x/sys/unix"
 
+	"haat/internal/cache"
 	"haat/internal/fleet"
 	"haat/internal/media/bucket"
 )
@@ -50,6 +51,8 @@ type Config struct {
 
 	Kafka      string     `env:"HAAT_KAFKA" help:"Kafka brokers, as host:port with commas between: events go through a topic, and all processes share in delivering them. Default: whoever holds a shard's lease delivers its events."`
 	KafkaTopic KafkaTopic `embed:"" prefix:"kafka-"`
+
+	Redis string `env:"HAAT_REDIS" help:"Redis that processes share their pages through, as redis://user:password@host:port/0: one that has just started need not make again what others have made. Default: each makes its own." secret:""`
 
 	Front     bool          `default:"true" negatable:"" env:"HAAT_FRONT" help:"Answer requests for kept pages before net/http has seen them."`
 	SharedFor time.Duration `default:"0s" env:"HAAT_SHARED_FOR" help:"How long a CDN in front may keep a page without asking; long only if it is purged by Surrogate-Key."`
@@ -144,6 +147,11 @@ func (c *Config) Finish() error {
 	}
 	if err := c.finishKafka(); err != nil {
 		return err
+	}
+	if c.Redis != "" {
+		if err := cache.CheckSecond(c.Redis); err != nil {
+			return fmt.Errorf("--redis: %w", err)
+		}
 	}
 	if c.SharedFor < 0 {
 		return fmt.Errorf("--shared-for %v: zero or more", c.SharedFor)

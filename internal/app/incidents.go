@@ -46,6 +46,7 @@ const (
 	versionSkew        = "version-skew"
 	picturesApart      = "pictures-not-shared"
 	moveStuck          = "move-stuck"
+	cacheLost          = "cache-lost"
 )
 
 // incidentKinds is what the platform can name, and what is to be done then.
@@ -100,6 +101,9 @@ var incidentKinds = []meter.Kind{
 	{Name: diskNearlyFull, Severity: meter.Warning,
 		Means: "Little room is left on the disk of the data folder.",
 		Next:  "Make room before writes are refused."},
+	{Name: cacheLost, Severity: meter.Warning, Quiet: 10 * time.Second,
+		Means: "Redis does not answer: each process makes its pages itself, so one that has just started is slower. Nothing is lost, and nothing old is shown.",
+		Next:  "Bring Redis back; it is used again by itself."},
 	{Name: consumerStalled, Severity: meter.Warning, Quiet: 10 * time.Second, Grace: 30 * time.Second,
 		Means: "A subscriber cannot go on with events, which wait in order; nothing is lost.",
 		Next:  "Bring back what it waits for; it goes on by itself."},
@@ -195,6 +199,7 @@ func (a *App) watch(ctx context.Context) {
 		newWatcher("parked events", a.watchParked),
 		newWatcher("subscribers", a.watchSubscribers),
 		newWatcher("topic of events", a.watchTopic),
+		newWatcher("Redis", a.watchSecond),
 		newWatcher("stock", a.books.watch(a.incidents)),
 		newWatcher("sweeps", a.watchSweeps),
 		newWatcher("imports", a.watchImports),

@@ -211,6 +211,9 @@ func (a *App) Health(ctx context.Context) ([]api.Finding, error) {
 	if a.kafka != nil {
 		well("topic of events", a.topicFinding(), relayStalled, partitionStuck, topicUnseen, topicUnfit)
 	}
+	if a.second != nil {
+		well("shared pages", a.secondFinding(), cacheLost)
+	}
 	well("background work", "all of it runs", jobFailing, orphanLeft, importStalled, moveStuck)
 	well("messages", "no failure since the last that went out", deliveryFailing)
 	well("backups", "the latest did not fail", backupFailing)

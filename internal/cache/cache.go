@@ -39,13 +39,16 @@ const (
 	Fill                      // read for this caller
 	Joined                    // read for another caller at the same time
 	Stale                     // an entry that no longer holds, for want of a better
+	Shared                    // made by another process, and it holds
 )
 
 // String gives the outcome's name.
-func (o Outcome) String() string { return [...]string{"", "hit", "fill", "joined", "stale"}[o] }
+func (o Outcome) String() string {
+	return [...]string{"", "hit", "fill", "joined", "stale", "shared"}[o]
+}
 
 // Options say how much is kept, and how patient callers are.
-type Options struct {
+type Options[V any] struct {
 	Bytes    int64         // that entries may take in all
 	TTL      time.Duration // after which an entry that holds is read again behind the callers' backs; 0 means a minute
 	Patience time.Duration // that a caller waits for a fill when there is a stale entry; 0 means 250 ms
@@ -54,9 +57,10 @@ type Options struct {
 	// Retry is how long after a fill has failed stale entries are served
 	// without trying again; 0 means a second.
 	Retry time.Duration
+	Share *Share[V] // the level below, if there is one
 }
 
-func (o Options) withDefaults() Options {
+func (o Options[V]) withDefaults() Options[V] {
 	def := func(d *time.Duration, v time.Duration) {
 		if *d == 0 {
 			*d = v
@@ -74,7 +78,7 @@ func (o Options) withDefaults() Options {
 
 // Cache keeps values of one kind.
 type Cache[V any] struct {
-	o       Options
+	o       Options[V]
 	floors  floors
 	entries *otter.Cache[Key, *entry[V]]
 	flights [64]struct {
@@ -94,15 +98,18 @@ type Stats struct {
 }
 
 type entry[V any] struct {
-	value   V
-	size    uint32
-	mark    db.Mark
-	tags    []string
-	floors  *shopFloors
-	began   time.Time     // when its fill began
-	checked atomic.Uint64 // the floors' version at which it was last found to hold, + 1
-	again   atomic.Int64  // while it holds: when to read it again, in microseconds
-	enough  atomic.Int64  // once it does not: until when it will do, since a fill has just failed
+	value  V
+	size   uint32
+	mark   db.Mark
+	tags   []string
+	floors *shopFloors
+	began  time.Time // when its fill began
+	// unproven entries are of another process, and nobody could say whether
+	// they hold: they are never given but as Stale.
+	unproven bool
+	checked  atomic.Uint64 // the floors' version at which it was last found to hold, + 1
+	again    atomic.Int64  // while it holds: when to read it again, in microseconds
+	enough   atomic.Int64  // once it does not: until when it will do, since a fill has just failed
 }
 
 // flight is a fill under way.
@@ -110,12 +117,13 @@ type flight[V any] struct {
 	done    chan struct{}
 	waiters int // under the part's lock
 	entry   *entry[V]
+	shared  bool // the entry is another process's
 	err     error
 }
 
 // New makes a cache. Pass [Cache.Commit] to [fleet.Fleet.OnCommit], or it will
 // not know of changes.
-func New[V any](o Options) *Cache[V] {
+func New[V any](o Options[V]) *Cache[V] {
 	c := &Cache[V]{o: o.withDefaults(), now: time.Now}
 	c.entries = otter.Must(&otter.Options[Key, *entry[V]]{
 		MaximumWeight: uint64(max(1, o.Bytes)),
@@ -163,7 +171,7 @@ func (c *Cache[V]) Size() (entries int, bytes uint64) {
 }
 
 func (c *Cache[V]) holds(e *entry[V]) bool {
-	if since := c.trusted.Load(); c.unsure.Load() || since != 0 && e.began.UnixMicro() <= since {
+	if since := c.trusted.Load(); e.unproven || c.unsure.Load() || since != 0 && e.began.UnixMicro() <= since {
 		return false
 	}
 	version := e.floors.version.Load() + 1
@@ -197,7 +205,7 @@ func (c *Cache[V]) Fetch(ctx context.Context, k Key, fill func(context.Context) 
 	if there && c.holds(old) {
 		if again := old.again.Load(); c.now().UnixMicro() >= again &&
 			old.again.CompareAndSwap(again, c.now().Add(c.o.Retry).UnixMicro()) {
-			_, _, _ = c.join(k, old, fill) // behind the caller's back
+			_, _, _ = c.join(k, old, true, fill) // behind the caller's back
 		}
 		c.stats.Hits.Add(1)
 		return old.value, Hit, nil
@@ -209,29 +217,41 @@ func (c *Cache[V]) Fetch(ctx context.Context, k Key, fill func(context.Context) 
 	var none V
 	arrived := c.highest(k.Shop)
 	var patience <-chan time.Time
-	if there {
+	if there || c.o.Share != nil {
 		t := time.NewTimer(c.o.Patience)
 		defer t.Stop()
 		patience = t.C
 	}
 	for range maxJoins {
-		f, first, err := c.join(k, old, fill)
+		f, first, err := c.join(k, old, false, fill)
 		if err != nil {
 			c.stats.Refusals.Add(1)
 			return none, 0, err
 		}
-		select {
-		case <-f.done:
-		case <-ctx.Done():
-			c.leave(f, k)
-			return none, 0, ctx.Err()
-		case <-patience:
-			c.leave(f, k)
-			c.stats.Stales.Add(1)
-			return old.value, Stale, nil
+		for waiting := true; waiting; {
+			select {
+			case <-f.done:
+				waiting = false
+			case <-ctx.Done():
+				c.leave(f, k)
+				return none, 0, ctx.Err()
+			case <-patience:
+				if old == nil { // meanwhile there may be one
+					old, _ = c.entries.GetIfPresent(k)
+				}
+				if old == nil {
+					continue // to wait
+				}
+				c.leave(f, k)
+				c.stats.Stales.Add(1)
+				return old.value, Stale, nil
+			}
 		}
 		if f.err != nil {
-			if !there || decided(f.err) {
+			if old == nil && f.entry != nil && !decided(f.err) {
+				old = f.entry // another process's, of which nobody can say whether it holds
+			}
+			if old == nil || decided(f.err) {
 				return none, 0, f.err
 			}
 			old.enough.Store(c.now().Add(c.o.Retry).UnixMicro())
@@ -241,6 +261,9 @@ func (c *Cache[V]) Fetch(ctx context.Context, k Key, fill func(context.Context) 
 		// Asked now, not at the fill's end: a caller can still join between the
 		// two, after a change that the fill has not seen.
 		if c.holds(f.entry) || f.entry.mark.Compare(arrived) >= 0 {
+			if first && f.shared {
+				return f.entry.value, Shared, nil
+			}
 			if first {
 				return f.entry.value, Fill, nil
 			}
@@ -272,7 +295,8 @@ var landed = func() chan struct{} { c := make(chan struct{}); close(c); return c
 
 // join gives the fill of a key that is under way, or one that has ended since
 // the caller found no more than old, or begins one.
-func (c *Cache[V]) join(k Key, old *entry[V], fill func(context.Context) (Filled[V], error)) (f *flight[V], first bool, err error) {
+// anew says that what another process has made will not do.
+func (c *Cache[V]) join(k Key, old *entry[V], anew bool, fill func(context.Context) (Filled[V], error)) (f *flight[V], first bool, err error) {
 	p := &c.flights[c.part(k)]
 	p.Lock()
 	defer p.Unlock()
@@ -292,7 +316,7 @@ func (c *Cache[V]) join(k Key, old *entry[V], fill func(context.Context) (Filled
 	}
 	p.under[k] = f
 	sf := c.floors.use(k.Shop) // before anything is read
-	go c.fly(k, f, sf, fill)
+	go c.fly(k, f, sf, anew, fill)
 	return f, true, nil
 }
 
@@ -311,29 +335,18 @@ func (c *Cache[V]) leave(f *flight[V], k Key) {
 	p.Unlock()
 }
 
-// fly runs a fill and keeps what it read.
-func (c *Cache[V]) fly(k Key, f *flight[V], sf *shopFloors, fill func(context.Context) (Filled[V], error)) {
+// fly finds out what another process has made, or runs a fill, and keeps it.
+func (c *Cache[V]) fly(k Key, f *flight[V], sf *shopFloors, anew bool, fill func(context.Context) (Filled[V], error)) {
 	ctx, cancel := context.WithTimeout(context.Background(), c.o.Deadline)
 	defer cancel()
-	began := c.now()
-	c.stats.Fills.Add(1)
-	got, err := safely(ctx, fill)
-	f.err = err
-	switch {
-	case err == nil:
-		e := &entry[V]{value: got.Value, size: uint32(min(max(got.Size, 0), 1<<30)) + overhead + uint32(len(k.Name)), mark: got.Mark, tags: got.Tags, floors: sf, began: began}
-		e.again.Store(c.now().Add(c.o.TTL).UnixMicro())
-		f.entry = e
-		// One that no longer holds is kept too: it may be wanted as stale. What
-		// it would replace is at best as good, unless it is newer.
-		if was, there := c.entries.GetIfPresent(k); !there || was.mark.Compare(got.Mark) <= 0 {
-			c.floors.use(k.Shop) // until the entry is deleted
-			c.entries.Set(k, e)
-		}
-	case decided(err):
-		c.entries.Invalidate(k)
-	default:
-		c.stats.Failures.Add(1)
+	if c.o.Share != nil && !anew && !c.unsure.Load() {
+		f.entry, f.shared = c.fromSecond(ctx, k, sf)
+	}
+	if f.entry != nil {
+		c.keep(k, f.entry)
+	}
+	if !f.shared {
+		c.fill(ctx, k, f, sf, fill)
 	}
 	p := &c.flights[c.part(k)]
 	p.Lock()
@@ -342,6 +355,41 @@ func (c *Cache[V]) fly(k Key, f *flight[V], sf *shopFloors, fill func(context.Co
 	close(f.done)
 	// Only now can nobody join any more who must be protected.
 	c.floors.drop(k.Shop, sf)
+}
+
+// fill reads what nobody has made, and keeps it.
+func (c *Cache[V]) fill(ctx context.Context, k Key, f *flight[V], sf *shopFloors, fill func(context.Context) (Filled[V], error)) {
+	began := c.now()
+	c.stats.Fills.Add(1)
+	got, err := safely(ctx, fill)
+	f.err = err
+	switch {
+	case err == nil:
+		e := &entry[V]{value: got.Value, size: weigh(k, got.Size), mark: got.Mark, tags: got.Tags, floors: sf, began: began}
+		e.again.Store(c.now().Add(c.o.TTL).UnixMicro())
+		f.entry = e
+		c.keep(k, e)
+		if c.o.Share != nil {
+			c.toSecond(k, e)
+		}
+	case decided(err):
+		c.entries.Invalidate(k)
+	default:
+		c.stats.Failures.Add(1)
+	}
+}
+
+// keep enters an entry. One that no longer holds is kept too: it may be wanted
+// as stale. What it would replace is at best as good, unless it is newer.
+func (c *Cache[V]) keep(k Key, e *entry[V]) {
+	if was, there := c.entries.GetIfPresent(k); !there || was.mark.Compare(e.mark) <= 0 {
+		c.floors.use(k.Shop) // until the entry is deleted
+		c.entries.Set(k, e)
+	}
+}
+
+func weigh(k Key, bytes int) uint32 {
+	return uint32(min(max(bytes, 0), 1<<30)) + overhead + uint32(len(k.Name))
 }
 
 // overhead is what an entry takes beside its value.

@@ -32,6 +32,8 @@ type shopFloors struct {
 	users   int           // entries and fills, under the part's lock
 	version atomic.Uint64 // +1 whenever a floor rises
 
+	prover prover // of what another process has made
+
 	mu    sync.RWMutex
 	least db.Mark            // the floor of every tag
 	top   db.Mark            // the highest floor that ever was

@@ -15,6 +15,7 @@ type Mark struct {
 	Epoch int64 // +1 on every move
 	Term  int64 // of the shard, +1 on every promotion
 	N     int64 // +1 on every write
+	Seq   int64 // events emitted until then; it orders nothing, and is 0 in a mark that was parsed
 }
 
 // Compare orders two marks of one shop: negative when m is the earlier.

@@ -167,7 +167,7 @@ func (s *Shard) Acrosses() int64 { return s.all.Load() }
 // readHead gives where the clock stands, what the snapshot says of its age, and
 // the shop's document.
 var readHead = Q(`
-	SELECT c.epoch, t.term, c.n, c.state, c.term, c.term_n, t.restored, t.beat, d.doc
+	SELECT c.epoch, t.term, c.n, c.seq, c.state, c.term, c.term_n, t.restored, t.beat, d.doc
 	FROM shop_clock c CROSS JOIN shard_term t
 	LEFT JOIN shop_doc d ON d.shop = c.shop
 	WHERE c.shop = $1`)
@@ -189,7 +189,7 @@ func (s *Shard) View(ctx context.Context, shop id.Shop, epoch int64, fn func(*Vi
 func (v *View) readHead(ctx context.Context, epoch int64) error {
 	h := &v.head
 	err := v.query(ctx, &readHead.stmt, []any{int64(v.shop)}, func(scan func(...any) error) error {
-		return scan(&h.epoch, &h.term, &h.n, &h.state, &h.newest, &h.from, &h.restored, &h.beat, &v.doc)
+		return scan(&h.epoch, &h.term, &h.n, &v.mark.Seq, &h.state, &h.newest, &h.from, &h.restored, &h.beat, &v.doc)
 	})
 	if err != nil {
 		return fmt.Errorf("%s: %w", firstLine(readHead.postgres), err)
@@ -197,7 +197,7 @@ func (v *View) readHead(ctx context.Context, epoch int64) error {
 	if h.epoch != epoch || !(Clock{State: h.state}).Readable() {
 		return ErrMoved
 	}
-	v.mark = Mark{Shop: v.shop, Epoch: h.epoch, Term: h.term, N: h.n}
+	v.mark = Mark{Shop: v.shop, Epoch: h.epoch, Term: h.term, N: h.n, Seq: v.mark.Seq}
 	return nil
 }
 
@@ -240,7 +240,7 @@ func (s *Shard) change(ctx context.Context, shop id.Shop, epoch int64, fn func(*
 	for _, fn := range tx.after {
 		fn()
 	}
-	return Mark{Shop: shop, Epoch: epoch, Term: w.tick.term, N: w.tick.n}, nil
+	return Mark{Shop: shop, Epoch: epoch, Term: w.tick.term, N: w.tick.n, Seq: w.tick.seq}, nil
 }
 
 // Erase deletes every row of a shop that is nobody's: an orphan of a sign-up

@@ -378,7 +378,7 @@ func TestTheFrontIsNotHeldUp(t *testing.T) {
 }
 
 func TestOneFillHoweverManyAsk(t *testing.T) {
-	s := newSite(Options{Cache: cache.Options{Waiters: 5000}})
+	s := newSite(Options{Cache: cache.Options[*kept]{Waiters: 5000}})
 	var all sync.WaitGroup
 	for range 2000 {
 		all.Go(func() {

@@ -82,6 +82,21 @@ func newKept(p Page, want coding) *kept {
 	return k
 }
 
+// weight reckons with room for all codings at once: what is compressed later
+// comes to no more than this.
+func (k *kept) weight() int {
+	size := 0
+	for c := range codings {
+		if v := k.bodies[c].Load(); v != nil {
+			size += len(v.body)
+		}
+	}
+	if k.size >= minCompressed {
+		size *= 3
+	}
+	return size + 1500
+}
+
 func (k *kept) put(c coding, body []byte) *variant {
 	etag := k.etag
 	if c != plain {

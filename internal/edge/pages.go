@@ -21,7 +21,10 @@ type Options struct {
 	// Fixed are the headers that every page is sent with, as the front must
 	// send them itself.
 	Fixed http.Header
-	Cache cache.Options // Bytes aside
+	Cache cache.Options[*kept] // Bytes and Share aside
+	// Second is where processes find the pages that others have made; nil: each
+	// makes its own.
+	Second *cache.Second
 }
 
 // Pages keeps finished pages.
@@ -35,7 +38,10 @@ type Pages struct {
 func New(f *fleet.Fleet, o Options) *Pages {
 	c := o.Cache
 	c.Bytes = o.Bytes
-	p := &Pages{o: o, cache: cache.New[*kept](c)}
+	if o.Second != nil {
+		c.Share = &cache.Share[*kept]{Second: o.Second, Write: writeKept, Read: readKept, Past: past(f)}
+	}
+	p := &Pages{o: o, cache: cache.New(c)}
 	f.OnCommit(p.cache.Commit)
 	f.OnEntry(p.cache.Forget)
 	return p
@@ -88,18 +94,7 @@ func filling(want coding, fill Fill) func(context.Context) (cache.Filled[*kept],
 			return cache.Filled[*kept]{}, err
 		}
 		k := newKept(page, want)
-		// Room for all codings is reckoned with at once: what is compressed
-		// later comes to no more than this.
-		size := 0
-		for c := range codings {
-			if v := k.bodies[c].Load(); v != nil {
-				size += len(v.body)
-			}
-		}
-		if k.size >= minCompressed {
-			size *= 3
-		}
-		return cache.Filled[*kept]{Value: k, Size: size + 1500, Mark: page.Mark, Tags: page.Tags}, nil
+		return cache.Filled[*kept]{Value: k, Size: k.weight(), Mark: page.Mark, Tags: page.Tags}, nil
 	}
 }
 
@@ -117,7 +112,7 @@ func (p *Pages) send(w http.ResponseWriter, r *http.Request, k *kept, how cache.
 	h.Set("ETag", v.etag)
 	h.Set("Haat-Read-At", k.mark)
 	h.Set("Cache-Status", status(how))
-	if how == cache.Hit || how == cache.Stale {
+	if how == cache.Hit || how == cache.Stale || how == cache.Shared {
 		h.Set("Age", strconv.Itoa(int(time.Since(k.made)/time.Second)))
 	}
 	if how == cache.Stale {
@@ -155,6 +150,8 @@ func status(how cache.Outcome) string {
 		return "haat; hit"
 	case cache.Stale:
 		return "haat; hit; detail=stale"
+	case cache.Shared:
+		return "haat; hit; detail=shared"
 	case cache.Joined:
 		return "haat; fwd=miss; collapsed; stored"
 	}
