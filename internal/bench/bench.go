@@ -49,11 +49,12 @@ type Options struct {
 	Seeded     int           `default:"20000" help:"Made-up shops that page-miss, mix and spike look at."`
 	Data       string        `help:"A folder that haat seed has filled with --seeded shops, instead of one made for the run; mix writes to it." type:"path"`
 	Crowd      int           `default:"20000" help:"Connections that spike opens at one shop."`
-	Rise       time.Duration `default:"15s" help:"Time in which spike opens them."`
+	Rise       time.Duration `default:"60s" help:"Time in which spike opens them."`
 	Rows       int           `default:"100000" help:"Rows of the CSV file that is imported."`
 	Large      int           `default:"5000" help:"Products of the large shop of big-shop and search."`
-	Full       bool          `help:"1,000,000 made-up shops, 10,000 that orders are spread over, spike in 60 s, 10 s a measurement, 5 rounds."`
+	Full       bool          `help:"1,000,000 made-up shops, 10,000 that orders are spread over, 10 s a measurement, 5 rounds."`
 	Doc        string        `help:"Markdown file whose tables, between two marks, are written again from the JSON files." type:"path"`
+	Visit      []string      `hidden:"" help:"Be a crowd: address, host, path."`
 	CPUProfile string        `name:"cpuprofile" help:"Write a CPU profile of what runs in this process." type:"path"`
 }
 
@@ -137,8 +138,11 @@ var all = []struct {
 
 // Run runs the benchmarks that were asked for.
 func Run(ctx context.Context, o Options, host Host, out io.Writer) (err error) {
+	if o.Visit != nil {
+		return visit(ctx, o, out)
+	}
 	if o.Full {
-		o.Shops, o.Seeded, o.For, o.Rounds, o.Rise = 10_000, 1_000_000, 10*time.Second, 5, time.Minute
+		o.Shops, o.Seeded, o.For, o.Rounds = 10_000, 1_000_000, 10*time.Second, 5
 	}
 	if o.For < 100*time.Millisecond || o.For > time.Minute || o.Rounds < 1 || o.Rounds > 20 || o.Shops < 1 || o.Shops > 20_000 {
 		return errors.New("--for: 100 ms to 1 min; --rounds: 1 to 20; --shops: 1 to 20,000")

@@ -61,43 +61,55 @@ func (b *bench) spike(ctx context.Context, r *Result) error {
 		}
 	}
 	shop := t.sites[0]
-	people := newPeople(ctx, srv.addr, shop.host, "/products/"+shop.handle)
-	defer people.leave()
+	crowdOf := func(n int, rise time.Duration) (*process, error) {
+		return b.send(ctx, visitors{srv.addr, shop.host, "/products/" + shop.handle, n, rise})
+	}
+	b.say("%d connections, for %v", spikeFirst, b.For*2)
+	few, err := crowdOf(spikeFirst, time.Second)
+	if err != nil {
+		return err
+	}
+	defer few.stop()
+	if _, err := srv.crowded(ctx, spikeFirst, few); err != nil {
+		return err
+	}
 	var before, during seen
-	var after float64
+	var many *process
 	err = pinned(loadCPU, func() error {
-		people.come(spikeFirst, time.Second)
-		b.say("%d connections, for %v", spikeFirst, b.For*2)
 		before = open(spikeOther, b.For*2, 64, next, srv.addr)
 		b.say("rising to %d within %v", crowd, b.Rise)
-		risen := make(chan struct{})
-		go func() {
-			people.come(crowd-spikeFirst, b.Rise)
-			close(risen)
-		}()
+		if many, err = crowdOf(crowd-spikeFirst, b.Rise); err != nil {
+			return err
+		}
 		during = open(spikeOther, b.Rise, 64, next, srv.addr)
-		<-risen
-		var err error
-		after, err = srv.metric(ctx, "haat_connections")
-		return err
+		return nil
 	})
 	if err != nil {
 		return err
 	}
-	asked := people.asked.Load()
-	own := people.seen()
+	defer many.stop()
+	after, err := srv.crowded(ctx, crowd, many)
+	if err != nil {
+		return err
+	}
+	resident := srv.resident()
+	own, err := told(few, many)
+	if err != nil {
+		return err
+	}
 	r.Rows = append(r.Rows, before.row(fmt.Sprintf("others, beside %d connections", spikeFirst), seen{}, ""))
 	row := during.row(fmt.Sprintf("others, while they rise to %s", whole(crowd)), seen{}, "")
 	row.Ratio, row.Of = during.p99/before.p99, "p99 before"
-	own.rate = float64(asked) / b.Rise.Seconds()
+	own.rate = float64(own.n) / b.Rise.Seconds()
 	r.Rows = append(r.Rows, row, own.row("the shop itself, from connect to answer", seen{}, ""))
 	for _, s := range []seen{before, during, own} {
 		if s.first != "" {
 			r.note("first error: %s", s.first)
 		}
 	}
+	r.note("the crowd is processes of their own, which leave the processor to who measures the others (nice 10)")
 	r.note("each connection asks for a page when it is open and every %v; %d kept pages of other shops at %d a second; connections from %d loopback addresses", spikePause, others, spikeOther, sources)
-	r.note("server's memory with %.0f connections: %.0f MB", after, srv.resident())
+	r.note("server's memory with %.0f connections: %.0f MB", after, resident)
 	r.least("connections open at the end", after, float64(crowd), "")
 	r.most("errors", float64(before.bad+during.bad+own.bad), 0, "")
 	r.most("others' p99 meanwhile", row.Ratio, 1.2, "of that before")
@@ -129,16 +141,16 @@ type people struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
 	all     sync.WaitGroup
-	asked   atomic.Int64
 
 	mu   sync.Mutex
 	took *hdrhistogram.Histogram
-	what seen
+	bad  int64
+	why  string // of the first of them
 }
 
-func newPeople(ctx context.Context, addr, host, path string) *people {
-	p := &people{addr: addr, took: histogram()}
-	p.request = fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\n", path, host)
+func newPeople(ctx context.Context, v visitors) *people {
+	p := &people{addr: v.addr, took: histogram()}
+	p.request = fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\n", v.path, v.host)
 	for k, v := range browser {
 		p.request = fmt.Appendf(p.request, "%s: %s\r\n", k, v[0])
 	}
@@ -171,15 +183,6 @@ func (p *people) leave() {
 	p.all.Wait()
 }
 
-func (p *people) seen() seen {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	s := p.what
-	s.n = p.took.TotalCount()
-	s.p50, s.p99 = float64(p.took.ValueAtQuantile(50))/1e3, float64(p.took.ValueAtQuantile(99))/1e3
-	return s
-}
-
 // visit is one connection, until everybody leaves.
 func (p *people) visit(answered func()) {
 	defer answered()
@@ -198,7 +201,6 @@ func (p *people) visit(answered func()) {
 			p.failed(err)
 			return
 		}
-		p.asked.Add(1)
 		p.mu.Lock()
 		_ = p.took.RecordValue(time.Since(start).Microseconds())
 		p.mu.Unlock()
@@ -244,7 +246,7 @@ func (p *people) failed(err error) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.what.bad++; p.what.first == "" {
-		p.what.first = err.Error()
+	if p.bad++; p.why == "" {
+		p.why = err.Error()
 	}
 }
