@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// Checker looks whether the stock of shops adds up.
+// Checker looks whether the stock of shops adds up, and their lists of products
+// are right.
 type Checker interface {
 	// Check goes through all shops, or the one that slug names, and calls tell
 	// with every discrepancy it finds and, now and then, with how far it is.
@@ -28,7 +29,7 @@ type Discrepancy struct {
 	Variant    string `json:"variant_id,omitempty"` // absent when it concerns the product
 	SKU        string `json:"sku,omitempty"`
 	Title      string `json:"title,omitempty"`
-	Aspect     string `json:"aspect"`     // units, sold, held, below-zero, lost, choices or sellable
+	Aspect     string `json:"aspect"`     // units, sold, held, below-zero, lost, choices, sellable or lists
 	Expected   int64  `json:"expected"`   // by the ledger, by what orders hold, by the variants
 	Found      int64  `json:"found"`      // what stands
 	Difference int64  `json:"difference"` // found less expected
@@ -53,7 +54,7 @@ type Checked struct {
 	Shops      int64   `json:"shops"`
 	SKUs       int64   `json:"skus"`
 	WrongShops int64   `json:"wrong_shops"`
-	Wrong      int64   `json:"wrong"` // SKUs, and products, that do not add up
+	Wrong      int64   `json:"wrong"` // SKUs, products and lists that do not add up
 	Seconds    float64 `json:"seconds"`
 }
 

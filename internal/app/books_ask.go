@@ -50,7 +50,7 @@ func (a asker) Check(ctx context.Context, slug string, tell func(api.CheckStep))
 	if slug != "" {
 		room, err := a.fleet.BySlug(ctx, slug)
 		if err == nil {
-			err = l.one(ctx, room.Entry())
+			err = errors.Join(l.one(ctx, room.Entry()), l.lists(ctx, room.Entry()))
 		}
 		return step().Checked, err
 	}
@@ -63,7 +63,13 @@ func (a asker) Check(ctx context.Context, slug string, tell func(api.CheckStep))
 		if err != nil {
 			return step().Checked, err
 		}
-		if err := l.page(ctx, page); err != nil {
+		err = l.page(ctx, page)
+		for _, e := range page {
+			if err == nil {
+				err = l.lists(ctx, e)
+			}
+		}
+		if err != nil {
 			return step().Checked, err
 		}
 		tell(step())
@@ -72,6 +78,34 @@ func (a asker) Check(ctx context.Context, slug string, tell func(api.CheckStep))
 		}
 		before = page[len(page)-1].Shop
 	}
+}
+
+// lists looks whether what a large shop's lists of products are read from is
+// what its products say.
+func (l *look) lists(ctx context.Context, e fleet.Entry) error {
+	room, err := l.fleet.ByID(ctx, e.Shop)
+	if fault.Is(err, fault.KindNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var wrong []string
+	err = room.View(ctx, fleet.Newest, func(r db.Reader) (err error) {
+		wrong, err = catalog.CheckPacked(ctx, r)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("shop %s: %w", e.Slug, err)
+	}
+	if len(wrong) > 0 {
+		l.all.Wrong, l.all.WrongShops = l.all.Wrong+1, l.all.WrongShops+1
+		l.found(api.Discrepancy{
+			Shop: e.Slug, ShopID: e.Shop.String(), Title: "Lists of products", Aspect: "lists", Found: int64(len(wrong)), Difference: int64(len(wrong)),
+			Reason: wrong[0],
+		})
+	}
+	return l.pace.rest(ctx)
 }
 
 // shownEntries is how many entries and holds an account shows.

@@ -498,3 +498,31 @@ var (
 	mendEntry  = db.Q(`DELETE FROM stock_ledger WHERE shop = $1 AND note = 'x'`)
 	adjustBack = db.Q(`UPDATE stock_level SET available = available - 100 WHERE shop = $1 AND variant = (SELECT variant FROM stock_level WHERE shop = $1 AND available > 0 ORDER BY variant LIMIT 1)`)
 )
+
+// What a large shop's lists are read from may be damaged too.
+func TestDamagedListsAreTold(t *testing.T) {
+	s := open(t, nil)
+	shop := s.shop("Aalto")
+	s.still(shop.slug)
+	room, err := s.app.fleet.BySlug(t.Context(), shop.slug)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := []string{"--ops", "http://" + s.ops, "--token", s.opsToken}
+	for _, only := range [][]string{{}, {"--shop", shop.slug}} {
+		check := append(append([]string{"check"}, only...), at...)
+		if code, out, errs := run(check...); code != 0 {
+			t.Errorf("%v: %d %s%s", only, code, out, errs)
+		}
+		alter(t, room, strayBlock, []byte{})
+		if code, out, errs := run(check...); code != 1 || !strings.Contains(out, shop.slug+" ("+room.Shop().String()+"): Lists of products: lists: 0 expected, 1 found") || !strings.Contains(out, "does not say what the rows") {
+			t.Errorf("%v: %d %s%s", only, code, out, errs)
+		}
+		alter(t, room, noBlock, []byte{})
+	}
+}
+
+var (
+	strayBlock = db.Q(`INSERT INTO product_block (shop, first, data) VALUES ($1, $2, CAST('x' AS BYTEA))`)
+	noBlock    = db.Q(`DELETE FROM product_block WHERE shop = $1 AND first = $2`)
+)
