@@ -266,11 +266,17 @@ func (p *Pulse) Beat(ctx context.Context) (at time.Time, term int64, err error) 
 // Close ends it.
 func (p *Pulse) Close() { p.pool.Close() }
 
-// Conns is how many connections a shard's primary may be read on at a time; 0
-// on SQLite, where that is no matter.
-func (s *Shard) Conns() int {
-	if e, ok := s.e.(*postgres); ok {
-		return int(e.pool.Config().MaxConns)
+// Conns is how many transactions run on the shard's primary at a time. Apart
+// says that those are reads only, and that writes have a queue of their own.
+func (s *Shard) Conns() (n int, apart bool) {
+	switch e := s.e.(type) {
+	case *postgres:
+		return int(e.pool.Config().MaxConns), false
+	case *sqlite:
+		return cap(e.readers), true
 	}
-	return 0
+	return 0, false
 }
+
+// Conns is how many reads run on the standby at a time.
+func (s *Standby) Conns() int { return int(s.e.pool.Config().MaxConns) }

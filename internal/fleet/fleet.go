@@ -59,6 +59,8 @@ type Config struct {
 	Domain     string // shops are <slug>.<Domain>, without port
 	Key        []byte // marks for clients are signed with it; nil: one of this process
 	Log        *slog.Logger
+	// NoBudgets lets a shop take as much of a shard as it can, whoever waits.
+	NoBudgets bool
 }
 
 // Fleet is all shards and the directory.
@@ -314,12 +316,13 @@ func (f *Fleet) keep(e Entry)   { f.bySlug.Set(e.Slug, e); f.byID.Set(e.Shop, e)
 func (f *Fleet) forget(e Entry) { f.bySlug.Invalidate(e.Slug); f.byID.Invalidate(e.Shop) }
 
 func (f *Fleet) room(e Entry) (*Room, error) {
-	s := f.Shard(e.Shard)
+	now := f.shards.Load()
+	s := now.open[e.Shard]
 	if s == nil {
 		err := fmt.Errorf("the directory says that shop %v lives on shard %q, which is not open here", e.Shop, e.Shard)
 		return nil, fault.Busy(time.Second, "The shop cannot be reached just now. Try again in a moment.").With("shard-closed").Because(err)
 	}
-	return &Room{fleet: f, entry: e, shard: s}, nil
+	return &Room{fleet: f, entry: e, shard: s, gate: now.gates[e.Shard]}, nil
 }
 
 // List gives directory rows, newest first, before a shop id (0 for the

@@ -8,6 +8,7 @@ import (
 
 	"haat/internal/db"
 	"haat/internal/fault"
+	"haat/internal/guard"
 	"haat/internal/id"
 )
 
@@ -20,6 +21,7 @@ type Room struct {
 	fleet *Fleet
 	entry Entry
 	shard *db.Shard
+	gate  *guard.Gate                // of the shard
 	moved atomic.Pointer[Room] // where the shop lives after a move
 	stays bool
 }
@@ -27,7 +29,7 @@ type Room struct {
 // Here is the room on this shard at this epoch and nowhere else: once the shop
 // has moved, what is done in it fails with db.ErrMoved.
 func (r *Room) Here() *Room {
-	return &Room{fleet: r.fleet, entry: r.entry, shard: r.shard, stays: true}
+	return &Room{fleet: r.fleet, entry: r.entry, shard: r.shard, gate: r.gate, stays: true}
 }
 
 func (r *Room) Shop() id.Shop { return r.entry.Shop }
@@ -55,15 +57,23 @@ func (r *Room) Writing() int { return r.shard.Writing(r.entry.Shop) }
 func (r *Room) Change(ctx context.Context, fn func(*db.Tx) error) (db.Mark, error) {
 	var mark db.Mark
 	err := r.here(ctx, true, func(r *Room) (err error) {
+		pass, err := r.gate.Enter(ctx, r.entry.Shop, guard.Writing(ctx))
+		if err != nil {
+			return err
+		}
 		var done *db.Tx // of the last run of fn, if that went well
 		mark, err = r.shard.Change(ctx, r.entry.Shop, r.entry.Epoch, func(tx *db.Tx) error {
 			done = nil
-			if err := fn(tx); err != nil {
+			begun := time.Now()
+			err := fn(tx)
+			pass.Spent(time.Since(begun))
+			if err != nil {
 				return err
 			}
 			done = tx
 			return nil
 		})
+		pass.Leave()
 		if err == nil && r.fleet.shards.Load().standbys[r.entry.Shard] != nil {
 			r.fleet.known.note(mark)
 		}

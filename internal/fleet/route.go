@@ -8,6 +8,7 @@ import (
 
 	"haat/internal/db"
 	"haat/internal/fault"
+	"haat/internal/guard"
 )
 
 // Fresh says how fresh a read must be. The zero Fresh reads what has seen
@@ -139,11 +140,11 @@ func (r *Room) read(ctx context.Context, fresh Fresh, fn func(db.Reader) error) 
 			}
 		}
 	}
-	leave, err := set.enter(ctx)
+	turn, err := set.enter(ctx, r.entry.Shop)
 	if err != nil {
 		return Served{}, err
 	}
-	defer leave()
+	defer turn.Leave()
 	return r.readPrimary(ctx, fresh, known, fn)
 }
 
@@ -161,7 +162,15 @@ func (s *standby) read(ctx context.Context, r *Room, fresh Fresh, stale bool, wa
 	}
 	for pause := 2 * time.Millisecond; ; pause *= 2 {
 		served := Served{Level: fresh.Level(), Server: s.Name, Stale: stale}
-		err := link.View(ctx, r.entry.Shop, r.entry.Epoch, func(v *db.View) error {
+		pass, err := link.gate.Enter(ctx, r.entry.Shop, guard.Read)
+		if errors.Is(err, guard.ErrCrowded) {
+			s.past.Add(1)
+			return served, fmt.Errorf("%w: %w", db.ErrAway, err)
+		}
+		if err != nil {
+			return served, err
+		}
+		err = link.View(ctx, r.entry.Shop, r.entry.Epoch, func(v *db.View) error {
 			served.Mark, served.Lag = v.Mark(), max(0, s.pulse.now().Sub(v.Beat()))
 			switch {
 			case fresh.level == eventual:
@@ -170,6 +179,7 @@ func (s *standby) read(ctx context.Context, r *Room, fresh Fresh, stale bool, wa
 			}
 			return fn(v)
 		})
+		pass.Leave()
 		switch {
 		case err == nil:
 			s.reads.Add(1)
@@ -192,7 +202,12 @@ func (s *standby) read(ctx context.Context, r *Room, fresh Fresh, stale bool, wa
 // knows of is told, and then forgotten: nobody who reads now relies on it.
 func (r *Room) readPrimary(ctx context.Context, fresh Fresh, known db.Mark, fn func(db.Reader) error) (Served, error) {
 	s := Served{Level: strong, Server: Primary}
-	err := r.shard.View(ctx, r.entry.Shop, r.entry.Epoch, func(v *db.View) error {
+	pass, err := r.gate.Enter(ctx, r.entry.Shop, guard.Read)
+	if err != nil {
+		return s, err
+	}
+	defer pass.Leave()
+	err = r.shard.View(ctx, r.entry.Shop, r.entry.Epoch, func(v *db.View) error {
 		s.Mark = v.Mark()
 		if v.Lost(known) {
 			r.fleet.known.forget(known)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"haat/internal/db"
+	"haat/internal/guard"
 	"haat/internal/id"
 )
 
@@ -85,6 +86,7 @@ func IsPostgres(dsn string) bool {
 type shards struct {
 	open     map[string]*db.Shard
 	listing  map[string]Listing
+	gates    map[string]*guard.Gate
 	standbys map[string]*standbys // of shards that have replicas
 	names    []string
 	failed   map[string]error
@@ -152,7 +154,7 @@ func (f *Fleet) Reload(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	now, next := f.shards.Load(), &shards{open: map[string]*db.Shard{}, listing: map[string]Listing{}, standbys: map[string]*standbys{}, failed: map[string]error{}}
+	now, next := f.shards.Load(), &shards{open: map[string]*db.Shard{}, listing: map[string]Listing{}, gates: map[string]*guard.Gate{}, standbys: map[string]*standbys{}, failed: map[string]error{}}
 	var left []*standby
 	for _, l := range all {
 		s := now.open[l.Name]
@@ -183,6 +185,9 @@ func (f *Fleet) Reload(ctx context.Context) error {
 					err = errors.Join(err, fmt.Errorf("note which database shard %s is: %w", l.Name, bad))
 				}
 			}
+		}
+		if next.gates[l.Name] = now.gates[l.Name]; now.open[l.Name] != s {
+			next.gates[l.Name] = f.gateOf(s)
 		}
 		next.open[l.Name], next.listing[l.Name], next.names = s, l, append(next.names, l.Name)
 		set, gone, bad := f.standbysOf(l, s, now)

@@ -13,6 +13,8 @@ import (
 
 	"haat/internal/db"
 	"haat/internal/fault"
+	"haat/internal/guard"
+	"haat/internal/id"
 )
 
 // Replicas are looked at every beatEvery, in the background and never for a
@@ -60,9 +62,9 @@ type standby struct {
 	Replica
 	pulse *pulse
 	log   *slog.Logger
-	open  func(ctx context.Context, doubt func()) (*db.Standby, error)
+	open  func(ctx context.Context, doubt func()) (*link, error)
 
-	link    atomic.Pointer[db.Standby] // nil unless it is open
+	link    atomic.Pointer[link] // nil unless it is open
 	health  atomic.Pointer[ReplicaHealth]
 	reads   atomic.Int64
 	past    atomic.Int64
@@ -270,32 +272,26 @@ type standbys struct {
 	next *atomic.Uint32
 	// limit is of reads that no replica could serve, so that they leave the
 	// primary room for writes.
-	limit chan struct{}
+	limit *guard.Gate
 	pulse *pulse
 }
 
 // primaryWait is how long a read that no replica could serve waits for its
-// turn at the primary.
-const primaryWait = time.Second
+// turn at the primary, and replicaWait any read for its turn at a replica, before
+// another server is asked.
+const (
+	primaryWait = time.Second
+	replicaWait = 100 * time.Millisecond
+)
 
-func (s *standbys) enter(ctx context.Context) (leave func(), err error) {
-	leave = func() { <-s.limit }
-	select {
-	case s.limit <- struct{}{}:
-		return leave, nil
-	default:
+// enter waits for the turn of a read that no replica could serve.
+func (s *standbys) enter(ctx context.Context, shop id.Shop) (guard.Pass, error) {
+	pass, err := s.limit.Enter(ctx, shop, guard.Read)
+	if errors.Is(err, guard.ErrCrowded) {
+		err = fault.Busy(time.Second, "The database is busy. Try again in a moment.").With("database-busy").
+			Because(fmt.Errorf("the replicas are behind or away, and too many reads wait for the primary: %w", err))
 	}
-	t := time.NewTimer(primaryWait)
-	defer t.Stop()
-	select {
-	case s.limit <- struct{}{}:
-		return leave, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	case <-t.C:
-		return nil, fault.Busy(time.Second, "The database is busy. Try again in a moment.").With("database-busy").
-			Because(errors.New("the replicas are behind or away, and too many reads wait for the primary"))
-	}
+	return pass, err
 }
 
 // serving gives the replicas in rotation, beginning with another each time.
@@ -338,7 +334,8 @@ func (f *Fleet) standbysOf(l Listing, s *db.Shard, before *shards) (next *standb
 		if p == nil {
 			return nil, left, err
 		}
-		now = &standbys{pulse: p, next: new(atomic.Uint32), limit: make(chan struct{}, max(1, s.Conns()/2))}
+		conns, _ := s.Conns()
+		now = &standbys{pulse: p, next: new(atomic.Uint32), limit: spill(max(1, conns/2))}
 	}
 	next = &standbys{pulse: now.pulse, next: now.next, limit: now.limit}
 	for _, r := range l.Replicas {
@@ -349,12 +346,16 @@ func (f *Fleet) standbysOf(l Listing, s *db.Shard, before *shards) (next *standb
 			continue
 		}
 		one := &standby{shard: l.Name, Replica: r, pulse: next.pulse, log: f.log}
-		one.open = func(ctx context.Context, doubt func()) (*db.Standby, error) {
+		one.open = func(ctx context.Context, doubt func()) (*link, error) {
 			is, err := s.Identity(ctx)
 			if err != nil {
 				return nil, fmt.Errorf("the primary does not say which database it is: %w", err)
 			}
-			return db.OpenStandby(ctx, r.DSN, is, f.cfg.Schemas, doubt)
+			standby, err := db.OpenStandby(ctx, r.DSN, is, f.cfg.Schemas, doubt)
+			if err != nil {
+				return nil, err
+			}
+			return f.link(standby), nil
 		}
 		one.start()
 		next.all = append(next.all, one)

@@ -25,6 +25,7 @@ import (
 	"haat/internal/db"
 	"haat/internal/fault"
 	"haat/internal/fleet"
+	"haat/internal/guard"
 	"haat/internal/id"
 )
 
@@ -198,6 +199,7 @@ type Write[In, Out any] struct {
 	Name, Route, Summary string
 	Role                 Role
 	Created              bool // answer 201
+	Order                bool // somebody buys: it goes before other writes
 	Run                  func(context.Context, *db.Tx, In) (Out, error)
 	// Early may refuse what cannot succeed as things stand. It is asked while
 	// many changes of the shop are under way, so that what is in vain, as when
@@ -224,6 +226,9 @@ func (o *Write[In, Out]) do(ctx context.Context, room *fleet.Room, by Caller, in
 		if err := o.early(ctx, room, by, in); err != nil {
 			return out, mark, err
 		}
+	}
+	if o.Order {
+		ctx = guard.Ordering(ctx)
 	}
 	mark, err = change(ctx, room, by, func(tx *db.Tx) error {
 		out, err = once(ctx, tx, by, hash, func() (Out, error) {

@@ -40,7 +40,7 @@ var (
 	}
 	Place = op.Write[PlaceIn, Placed]{
 		Name: "order.place", Route: "POST /orders", Role: op.Shopper, Created: true,
-		Summary: "Place an order", Run: place, Early: soldOut,
+		Summary: "Place an order", Run: place, Early: soldOut, Order: true,
 	}
 	Follow = op.Read[FollowIn, Receipt]{
 		Name: "order.follow", Route: "GET /orders/{token}", Role: op.Shopper, Fresh: fleet.Newest,
