@@ -168,7 +168,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (a *App, err error)
 		return a, err
 	}
 	a.fleet, err = fleet.OpenFleet(ctx, fleet.Config{
-		Control: a.control, SQLite: share.sqlite(), Cached: share.Shops, Dir: filepath.Join(cfg.Data, "shards"), Shards: cfg.Shards, FirstShard: cfg.FirstShard, Schemas: Schemas(), Domain: cfg.Domain(), Key: key, Log: log,
+		Control: a.control, SQLite: share.sqlite(), Cached: share.Shops, Dir: filepath.Join(cfg.Data, "shards"), Shards: cfg.Shards, FirstShard: cfg.FirstShard, Schemas: Schemas(), Domain: cfg.Domain(), Key: key, Log: log, NoBudgets: !cfg.Budgets,
 	})
 	if err != nil {
 		return a, err

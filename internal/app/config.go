@@ -61,6 +61,7 @@ type Config struct {
 	MinFree        Size `default:"256MiB" env:"HAAT_MIN_FREE" help:"Room on the disk that is kept for orders: below it, new pictures and catalogues are refused, and no backup is made."`
 	MaxConnections int  `default:"0" env:"HAAT_MAX_CONNECTIONS" help:"Open connections of shoppers and merchants; 0 takes what fits into the memory."`
 	MaxStreams     int  `default:"50" env:"HAAT_MAX_STREAMS" help:"Live screens of one shop."`
+	Budgets        bool `default:"true" negatable:"" env:"HAAT_BUDGETS" help:"Give each shop its share of its shard, when others want theirs."`
 
 	MaxPerIP     int  `default:"1000" env:"HAAT_MAX_PER_IP" help:"Carts and orders taken from one IP address a minute." name:"max-per-ip"`
 	MaxPerPerson int  `default:"600" env:"HAAT_MAX_PER_PERSON" help:"Carts and orders taken from one shopper's session or phone a minute."`

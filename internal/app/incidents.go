@@ -32,6 +32,7 @@ const (
 	deliveryFailing  = "message-delivery-failing"
 	importStalled    = "import-stalled"
 	connectionsShort = "connections-exhausted"
+	overBudget       = "shop-over-share"
 	mediaDown        = "object-storage-unreachable"
 	certExpired      = "certificate-expired"
 	certExpiring     = "certificate-expiring"
@@ -149,6 +150,9 @@ var incidentKinds = []meter.Kind{
 	{Name: connectionsShort, Severity: meter.Warning, Quiet: time.Minute,
 		Means: "All connections were taken by busy ones, and people were turned away.",
 		Next:  "If these are shoppers, raise --max-connections and --memory; if one address floods, block it in front."},
+	{Name: overBudget, Severity: meter.Warning, Grace: 30 * time.Second,
+		Means: "A shop asks more of its shard than its share: its own requests wait or are refused, and those of others go first.",
+		Next:  "If its people are real, move it to a shard of its own while it sells: haat move SHOP --to SHARD; if one address floods, block it in front."},
 }
 
 const (
@@ -205,6 +209,7 @@ func (a *App) watch(ctx context.Context) {
 		newWatcher("imports", a.watchImports),
 		newWatcher("moves", a.watchMoves),
 		newWatcher("connections", a.watchConnections()),
+		newWatcher("budgets", a.watchBudgets),
 		newWatcher("certificate", a.watchCertificate),
 		newWatcher("replicas", a.watchReplicas),
 		newWatcher("processes", a.watchProcesses),

@@ -12,8 +12,8 @@ import (
 	"haat/internal/id"
 )
 
-// Class is what a transaction is for. Of the shops that are within their share
-// orders go first, then other writes, then reads.
+// Class is what a transaction is for. Orders go before other writes, and those
+// before reads, as long as their shop is within its share.
 type Class uint8
 
 // The classes, the most urgent first.
@@ -95,6 +95,7 @@ type share struct {
 	used    time.Duration // of all places, as far as it matters who is next
 	wait    [classes][]*turn
 	waiting int
+	passed  int // turns of its others while its reads waited
 	now     window
 	before  window
 }
@@ -268,7 +269,9 @@ func (g *Gate) fits(s *share, c Class, now time.Time) bool {
 func (g *Gate) let(s *share, c Class) {
 	g.in, s.in, g.turns = g.in+1, s.in+1, g.turns+1
 	if c == Read {
-		g.reads, s.reads = g.reads+1, s.reads+1
+		g.reads, s.reads, s.passed = g.reads+1, s.reads+1, 0
+	} else if len(s.wait[Read]) > 0 {
+		s.passed++
 	}
 	g.floor = max(g.floor, s.used)
 }
@@ -294,14 +297,14 @@ func (g *Gate) next(now time.Time) {
 		var best *share
 		var class Class
 		for _, s := range g.line {
-			for c := range classes {
+			for _, c := range s.urgent() {
 				if len(s.wait[c]) == 0 || !g.fits(s, c, now) {
 					continue
 				}
-				if best == nil || before(s, c, best, class, fair) {
+				if best == nil || before(s, c, best, class, fair, g.each) {
 					best, class = s, c
 				}
-				break // the shop's most urgent
+				break
 			}
 		}
 		if best == nil {
@@ -316,16 +319,39 @@ func (g *Gate) next(now time.Time) {
 	}
 }
 
+// urgent gives what of a shop goes first: orders, but after a few turns a read
+// that waits.
+func (s *share) urgent() [classes]Class {
+	if s.passed >= ahead[Order] {
+		return [...]Class{Read, Order, Write}
+	}
+	return [...]Class{Order, Write, Read}
+}
+
 // before reports whether a waiting transaction goes in before another's.
-func before(a *share, ac Class, b *share, bc Class, fair int) bool {
+func before(a *share, ac Class, b *share, bc Class, fair int, each time.Duration) bool {
 	over, than := a.in >= fair, b.in >= fair
 	switch {
 	case over != than:
 		return than
-	case !over && ac != bc:
-		return ac < bc
-	case a.in != b.in:
+	case over && a.in != b.in:
 		return a.in < b.in
+	case over:
+		return a.used < b.used
 	}
-	return a.used < b.used
+	mine, theirs := a.stands(ac, each), b.stands(bc, each)
+	if mine != theirs {
+		return mine < theirs
+	}
+	return ac < bc
 }
+
+// stands is where a shop's transaction stands among those of shops that are
+// within their share: the less it has had, the further in front. An order is
+// put ahead by a few turns, and a write by fewer: so it goes first, and yet
+// whoever waits behind it comes up.
+func (s *share) stands(c Class, each time.Duration) time.Duration {
+	return s.used + time.Duration(s.in-ahead[c])*each
+}
+
+var ahead = [classes]int{Order: 8, Write: 4}

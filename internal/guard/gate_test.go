@@ -188,6 +188,27 @@ func TestOrdersGoFirst(t *testing.T) {
 	}
 }
 
+// A shop that only reads comes up between others that write all the time, and
+// so do the reads of a shop that writes all the time.
+func TestReadsComeUp(t *testing.T) {
+	for _, reader := range []id.Shop{9, whale} {
+		s := newStage(t, GateOptions{Places: 4, Patience: time.Hour})
+		for range 30 {
+			for shop := range id.Shop(5) {
+				s.ask(whale+shop, Order, "order")
+			}
+		}
+		s.ask(reader, Read, "read")
+		turns := 0
+		for turns < 60 && !strings.Contains(s.leave(), "read") {
+			turns++
+		}
+		if turns == 60 {
+			t.Errorf("a read of shop %v waits for more than %d turns of orders", reader, turns)
+		}
+	}
+}
+
 // When too many wait, the shop that has most of them is told so; another's is
 // taken, and an order of the same shop before what is less urgent.
 func TestTheLongestLineIsCut(t *testing.T) {

@@ -1,6 +1,6 @@
 // Package meter counts what the platform does, for operators and their
-// dashboards. The shop is never a label: a million shops would be a million
-// series. It also keeps the register of incidents: what is wrong, since when, and
+// dashboards. The shop is a label only where few can be told apart: a million
+// shops would be a million series. It also keeps the register of incidents: what is wrong, since when, and
 // what to do.
 package meter
 

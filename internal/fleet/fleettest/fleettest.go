@@ -47,19 +47,24 @@ func EachFleet(t *testing.T, schemas, control []*db.SchemaSet, fn func(t *testin
 // OpenFleet opens a fleet under dir. A shard DSN makes it the only shard.
 func OpenFleet(t testing.TB, dir, controlDSN, shardDSN string, schemas, control []*db.SchemaSet) *fleet.Fleet {
 	t.Helper()
+	return Open(t, controlDSN, fleet.Config{Dir: dir, Shards: 2, FirstShard: shardDSN, Schemas: schemas}, control)
+}
+
+// Open opens a fleet of another make, with a control database of its own.
+func Open(t testing.TB, controlDSN string, c fleet.Config, control []*db.SchemaSet) *fleet.Fleet {
+	t.Helper()
 	ctx := t.Context()
-	c, err := db.OpenControl(ctx, controlDSN, db.SQLiteOptions{}, append([]*db.SchemaSet{fleet.Schema}, control...))
+	own, err := db.OpenControl(ctx, controlDSN, db.SQLiteOptions{}, append([]*db.SchemaSet{fleet.Schema}, control...))
 	if err != nil {
 		t.Fatalf("open the control database: %v", err)
 	}
 	t.Cleanup(func() {
-		if err := c.Close(); err != nil {
+		if err := own.Close(); err != nil {
 			t.Errorf("close the control database: %v", err)
 		}
 	})
-	f, err := fleet.OpenFleet(ctx, fleet.Config{
-		Control: c, Dir: dir, Shards: 2, FirstShard: shardDSN, Schemas: schemas, Domain: Domain, Log: slog.New(slog.DiscardHandler),
-	})
+	c.Control, c.Domain, c.Log = own, Domain, slog.New(slog.DiscardHandler)
+	f, err := fleet.OpenFleet(ctx, c)
 	if err != nil {
 		t.Fatalf("open the fleet: %v", err)
 	}
