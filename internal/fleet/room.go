@@ -21,7 +21,7 @@ type Room struct {
 	fleet *Fleet
 	entry Entry
 	shard *db.Shard
-	gate  *guard.Gate                // of the shard
+	gate  *guard.Gate          // of the shard
 	moved atomic.Pointer[Room] // where the shop lives after a move
 	stays bool
 }

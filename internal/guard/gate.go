@@ -70,7 +70,7 @@ type Gate struct {
 	floor   time.Duration // used by the shop that was let in last
 	each    time.Duration // that a transaction took of late
 	tidied  time.Time
-	visits  [2]visit      // of the two shops that came last
+	visits  [2]visit // of the two shops that came last
 	refused [classes]int64
 	cut     map[id.Shop]int64 // refused, by shop
 }
@@ -351,6 +351,9 @@ func before(a *share, ac Class, b *share, bc Class, fair int, each time.Duration
 // put ahead by a few turns, and a write by fewer: so it goes first, and yet
 // whoever waits behind it comes up.
 func (s *share) stands(c Class, each time.Duration) time.Duration {
+	if c == Read && s.passed >= ahead[Order] {
+		c = Order // whose turn it has
+	}
 	return s.used + time.Duration(s.in-ahead[c])*each
 }
 
