@@ -23,7 +23,8 @@ const benchSeed, benchProducts = 1, 5
 
 // measured is this program, as the benchmarks see it.
 var measured = bench.Host{
-	Open: openToMeasure,
+	Open:   func(ctx context.Context, dir string) (*bench.Platform, error) { return openToMeasure(ctx, dir, "", "") },
+	OpenOn: openToMeasure,
 	Seed: func(ctx context.Context, dir string, shops int, tell func(int64)) error {
 		_, err := Seed(ctx, dir, 1, seed.Plan{Shops: shops, Products: benchProducts, Seed: benchSeed, Progress: func(p seed.Progress) { tell(p.Shops) }})
 		return err
@@ -31,13 +32,14 @@ var measured = bench.Host{
 	ShopAt: func(i int) id.Shop { return seed.ID(benchSeed, i) },
 }
 
-// openToMeasure opens a data folder in this process.
-func openToMeasure(ctx context.Context, dir string) (*bench.Platform, error) {
+// openToMeasure opens a data folder in this process, with its databases there
+// or on PostgreSQL.
+func openToMeasure(ctx context.Context, dir, control, shard string) (*bench.Platform, error) {
 	var cfg Config
 	if err := Defaults(&cfg); err != nil {
 		return nil, err
 	}
-	cfg.Data, cfg.URL = dir, "http://haat.test"
+	cfg.Data, cfg.URL, cfg.Control, cfg.FirstShard = dir, "http://haat.test", control, shard
 	a, err := Open(ctx, cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, err

@@ -30,6 +30,9 @@ type Platform struct {
 type Host struct {
 	// Open opens the platform of a data folder in this process.
 	Open func(ctx context.Context, dir string) (*Platform, error)
+	// OpenOn opens one whose control database and first shard are on PostgreSQL,
+	// with a data folder of its own.
+	OpenOn func(ctx context.Context, dir, control, shard string) (*Platform, error)
 	// Seed fills a data folder that nobody serves with so many shops, and tells
 	// how many there are.
 	Seed func(ctx context.Context, dir string, shops int, tell func(shops int64)) error
@@ -41,7 +44,7 @@ type Host struct {
 
 // Options are what haat bench can be told.
 type Options struct {
-	Names      []string      `arg:"" optional:"" name:"benchmark" help:"Which: page-hit, page-miss, mix, create, order, hot-sku, spike, import, big-shop, search, journey. All, unless given; 'table' measures nothing, and writes --doc and the charts again."`
+	Names      []string      `arg:"" optional:"" name:"benchmark" help:"Which: page-hit, page-miss, mix, create, order, hot-sku, spike, import, big-shop, search, events, journey. All, unless given; 'table' measures nothing, and writes --doc and the charts again."`
 	Out        string        `default:"docs/benchmarks" help:"Folder that gets a JSON file and a chart of each." type:"path"`
 	For        time.Duration `default:"3s" help:"How long each measurement lasts."`
 	Rounds     int           `default:"3" help:"How often those that are compared take turns."`
@@ -133,6 +136,7 @@ var all = []struct {
 	{"import", "A Shopify CSV file by the operator's command, to a server that looks on", (*bench).imports},
 	{"big-shop", "A collection's page, sorted and filtered, of a small and a large shop in turns, none of them kept", (*bench).bigShop},
 	{"search", "A search page, in process, of shops of several sizes: the first search, which builds the index, and further ones of every kind", (*bench).searches},
+	{"events", "Events from their commit to their effect, on every road; and from a price's change to another process's page", (*bench).events},
 	{"journey", "Shoppers over HTTP, closed loop, on the embedded engine; load and server share the processors", (*bench).journey},
 }
 
