@@ -1,6 +1,7 @@
 package app
 
 import (
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -51,6 +52,10 @@ func TestAPlatformOverKafka(t *testing.T) {
 		if !f.OK && (f.Name == relayStalled || f.Name == partitionStuck || f.Name == topicUnseen || f.Name == topicUnfit) {
 			t.Errorf("doctor: %+v", f)
 		}
+	}
+	operator := cookieOf(s.post("ops.test/signin", "", url.Values{"token": {s.opsToken}}), "haat_operator")
+	if page := s.send(call{method: "GET", url: "ops.test/partitions"}.with("Cookie", operator)).want(200); !strings.Contains(page.body, "Nothing waits in 24 partitions.") {
+		t.Errorf("the console's page: %s", page.body)
 	}
 	broker.Close()
 	x.order("cod")

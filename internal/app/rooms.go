@@ -168,7 +168,7 @@ func (a *App) handlers() (public, ops http.Handler, err error) {
 		Dev: a.cfg.Dev, Region: a.cfg.Region, DevMessages: a.recent, OpenAPI: func() ([]byte, error) { return doc, nil },
 	})
 	desk := console.New(console.Deps{
-		Operator: a, Bus: a.bus, Fleet: a.fleet, Cookies: a.cookies, Check: a.ops.Check, Log: a.log, Started: a.started, Version: Version, Self: a.member.Self().ID, Door: a.door,
+		Operator: a, Bus: a.bus, Kafka: a.kafka, Fleet: a.fleet, Cookies: a.cookies, Check: a.ops.Check, Log: a.log, Started: a.started, Version: Version, Self: a.member.Self().ID, Door: a.door,
 	})
 	common := func(pages http.Handler) http.Handler {
 		mux := http.NewServeMux()

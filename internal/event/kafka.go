@@ -54,6 +54,7 @@ type Kafka struct {
 
 	partitions []PartitionState // as they were watched
 	watched    time.Time
+	samples    []Sample
 }
 
 // KafkaStats counts since the start.

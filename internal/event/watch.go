@@ -82,6 +82,9 @@ func (k *Kafka) Watch(ctx context.Context) {
 		if err == nil {
 			k.mu.Lock()
 			k.partitions, k.watched = all, time.Now()
+			if n%sampleEvery == 0 {
+				k.sample(all, k.watched)
+			}
 			k.mu.Unlock()
 			k.remedy(all)
 		}

@@ -185,6 +185,8 @@ func gallery() map[string]templ.Component {
 		"parked":         Parked{Frame: frame("parked", "Parked"), Rows: parked()}.Page(),
 		"parked-none":    Parked{Frame: frame("parked", "Parked")}.Page(),
 		"processes":      processesPage(frame("processes", "Processes"), processes(), "a").Page(),
+		"partitions":     behind().Page(),
+		"partitions-off": Partitions{Frame: frame("processes", "Partitions")}.Page(),
 		"processes-none": processesPage(frame("processes", "Processes"), nil, "a").Page(),
 		"moves":          movesPage(frame("moves", "Moves"), moving(night)).Page(),
 		"moves-none":     movesPage(frame("moves", "Moves"), api.MoveList{}).Page(),

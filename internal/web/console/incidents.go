@@ -68,6 +68,8 @@ func alarmOf(x api.Finding) Alarm {
 		a.URL = "/parked"
 	case x.Name == "process-lost" || x.Name == "version-skew" || x.Name == "pictures-not-shared":
 		a.URL = "/processes"
+	case x.Name == "partition-stuck" || x.Name == "topic-unseen" || x.Name == "relay-stalled" || x.Name == "topic-misconfigured" || x.Name == "record-refused":
+		a.URL = "/partitions"
 	case x.Shop != "":
 		a.URL = "/shops/" + x.Shop
 	}

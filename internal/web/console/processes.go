@@ -12,7 +12,8 @@ import (
 // Processes is GET /processes: who serves, and who does what alone.
 type Processes struct {
 	Frame
-	Rows []ProcessRow
+	Rows  []ProcessRow
+	Topic bool // events go through Kafka, whose partitions have a page
 }
 
 // ProcessRow is one process.
@@ -38,7 +39,9 @@ func (s *server) processes(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	w.Header().Set("Refresh", "15")
-	return s.show(w, r, processesPage(f, all, s.Self).Page())
+	v := processesPage(f, all, s.Self)
+	v.Topic = s.Kafka != nil
+	return s.show(w, r, v.Page())
 }
 
 func processesPage(f Frame, all []fleet.Process, self string) Processes {

@@ -27,6 +27,7 @@ type Deps struct {
 	Operator api.Operator
 	Bus      *event.Bus
 	Fleet    *fleet.Fleet
+	Kafka    *event.Kafka // nil: events do not go through a topic
 	Cookies  *web.Cookies
 	Door     *api.Door
 	Check    func(token string) bool // whether a token is the operator's
@@ -80,6 +81,7 @@ func New(d Deps) http.Handler {
 	page("POST /shops/{slug}/resume", s.setState(fleet.Open, " is open again."))
 	page("GET /incidents", s.incidents)
 	page("GET /processes", s.processes)
+	page("GET /partitions", s.partitions)
 	page("GET /moves", s.moves)
 	page("POST /moves/{slug}/cancel", s.endMove(false))
 	page("POST /moves/{slug}/forget", s.endMove(true))

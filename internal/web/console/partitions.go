@@ -1,0 +1,122 @@
+package console
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"haat/internal/event"
+)
+
+// Partitions is GET /partitions: how far deliverers have come with the topic of
+// events, now and in the last quarter of an hour.
+type Partitions struct {
+	Frame
+	Topic   string // empty: events do not go through Kafka
+	State   string // "good", "warn" or "bad"
+	Verdict string
+	Labels  []string
+	Waiting []float64 // records of all partitions that were not handled
+	Oldest  []float64 // age in seconds of the oldest that this process delivers
+	Rows    []PartitionRow
+}
+
+// PartitionRow is one partition; the stuck ones come first.
+type PartitionRow struct {
+	Number  string
+	State   string // "good", "warn" or "bad"
+	Word    string
+	Detail  string // why it is stuck
+	Holder  string // who delivers it
+	Waiting string
+	Oldest  string // of what this process delivers; empty: nothing, or another does
+	Parked  int    // events of its shops that are parked
+	Lately  []float64
+	Read    string // of Lately, in words
+}
+
+func (s *server) partitions(w http.ResponseWriter, r *http.Request) error {
+	f, _, err := s.frame(w, r, "Partitions", "processes")
+	if err != nil {
+		return err
+	}
+	if s.Kafka == nil {
+		return s.show(w, r, Partitions{Frame: f}.Page())
+	}
+	counts, err := s.Bus.ParkedCounts(r.Context())
+	if err != nil {
+		return err
+	}
+	parked := map[int32]int{}
+	for _, c := range counts {
+		if p, known := s.Kafka.PartitionOf(c.Shop); known {
+			parked[p] += int(c.N)
+		}
+	}
+	all, at := s.Kafka.Partitions()
+	w.Header().Set("Refresh", "5")
+	return s.show(w, r, partitionsPage(f, s.Kafka.Topic(), all, at, s.Kafka.Past(), parked).Page())
+}
+
+// unseenFor is after how long what was seen says nothing of now.
+const unseenFor = 10 * time.Second
+
+func partitionsPage(f Frame, topic string, all []event.PartitionState, at time.Time, past []event.Sample, parked map[int32]int) Partitions {
+	v := Partitions{Frame: f, Topic: topic, State: "good"}
+	for _, s := range past {
+		v.Labels = append(v.Labels, s.At.In(f.zone()).Format("15:04:05"))
+		v.Waiting = append(v.Waiting, float64(s.Sum()))
+		v.Oldest = append(v.Oldest, s.Oldest.Seconds())
+	}
+	var waiting int64
+	stuck, set := 0, 0
+	for _, p := range all {
+		row := PartitionRow{Number: strconv.Itoa(int(p.Partition)), State: "good", Word: "Up to date", Holder: p.Holder, Waiting: thousands(p.Lag()), Parked: parked[p.Partition]}
+		waiting += p.Lag()
+		set += row.Parked
+		if p.Lag() > 0 {
+			row.Word = "At work"
+		}
+		if row.Parked > 0 {
+			row.State = "warn"
+		}
+		if p.Stuck != "" {
+			row.State, row.Word, row.Detail = "bad", "Stuck: "+p.Stuck, p.Detail
+			stuck++
+		}
+		if p.Here && !p.Oldest.IsZero() {
+			row.Oldest = f.Now.Sub(p.Oldest).Round(100 * time.Millisecond).String()
+		}
+		most := int64(0)
+		for _, s := range past {
+			lag := int64(0)
+			if int(p.Partition) < len(s.Lag) {
+				lag = s.Lag[p.Partition]
+			}
+			row.Lately = append(row.Lately, float64(lag))
+			most = max(most, lag)
+		}
+		row.Read = fmt.Sprintf("%s waited at most in the last quarter of an hour", thousands(most))
+		v.Rows = append(v.Rows, row)
+	}
+	slices.SortStableFunc(v.Rows, func(a, b PartitionRow) int { return worse(b.State) - worse(a.State) })
+	v.Verdict = fmt.Sprintf("%s records wait in %d partitions.", thousands(waiting), len(all))
+	if waiting == 0 {
+		v.Verdict = fmt.Sprintf("Nothing waits in %d partitions.", len(all))
+	}
+	if set > 0 {
+		v.State, v.Verdict = "warn", v.Verdict+fmt.Sprintf(" %s events are parked.", thousands(int64(set)))
+	}
+	if stuck > 0 {
+		v.State, v.Verdict = "bad", fmt.Sprintf("%d of %d partitions do not come on; %s records wait.", stuck, len(all), thousands(waiting))
+	}
+	if at.IsZero() || f.Now.Sub(at) > unseenFor {
+		v.State, v.Verdict = "bad", "Kafka does not say how far events were handled."
+	}
+	return v
+}
+
+func records(v float64) string { return thousands(int64(v)) }
+func seconds(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) + " s" }

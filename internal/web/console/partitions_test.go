@@ -1,0 +1,56 @@
+package console
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"haat/internal/event"
+)
+
+// behind is a topic of which one partition is stuck, and another's shops have
+// parked events.
+func behind() Partitions {
+	var all []event.PartitionState
+	for i := range int32(6) {
+		all = append(all, event.PartitionState{Partition: i, End: 100, Committed: 100, Holder: "haat-7f2 at /10.0.0.4", Here: i < 3})
+	}
+	all[4].Committed, all[4].Stuck, all[4].Detail, all[4].Since = 20, event.StuckHandler, "notify.order-placed does not come back from an event of shop meeras-pottery", night.Add(-time.Minute)
+	all[2].Committed, all[2].Oldest = 98, night.Add(-1300*time.Millisecond)
+	var past []event.Sample
+	for i := range 60 {
+		past = append(past, event.Sample{At: night.Add(time.Duration(i-60) * 5 * time.Second), Lag: []int64{0, 0, int64(i % 7), 0, int64(max(0, 2*i-40)), 0}, Oldest: time.Duration(i%7) * 100 * time.Millisecond})
+	}
+	return partitionsPage(frame("processes", "Partitions"), "haat.events", all, night.Add(-time.Second), past, map[int32]int{1: 3})
+}
+
+func TestPartitionsThatDoNotComeOnAreFirst(t *testing.T) {
+	v := behind()
+	if v.State != "bad" || v.Verdict != "1 of 6 partitions do not come on; 82 records wait." {
+		t.Errorf("%s: %s", v.State, v.Verdict)
+	}
+	var order []string
+	for _, r := range v.Rows {
+		order = append(order, r.Number+" "+r.State)
+	}
+	if want := []string{"4 bad", "1 warn", "0 good", "2 good", "3 good", "5 good"}; !slices.Equal(order, want) {
+		t.Errorf("%v, want %v", order, want)
+	}
+	if r := v.Rows[0]; r.Waiting != "80" || r.Word != "Stuck: handler" || r.Detail == "" || r.Lately[59] != 78 {
+		t.Errorf("%+v", r)
+	}
+	if r := v.Rows[3]; r.Oldest != "1.3s" || r.Waiting != "2" || r.Word != "At work" {
+		t.Errorf("%+v", r)
+	}
+	if r := v.Rows[1]; r.Parked != 3 {
+		t.Errorf("%+v", r)
+	}
+	if len(v.Labels) != 60 || v.Waiting[59] != 78+float64(59%7) {
+		t.Errorf("%v", v.Waiting)
+	}
+	old := partitionsPage(frame("", ""), "t", nil, night.Add(-time.Minute), nil, nil)
+	if old.State != "bad" || old.Verdict != "Kafka does not say how far events were handled." {
+		t.Errorf("unseen for a minute: %s: %s", old.State, fmt.Sprint(old.Verdict))
+	}
+}
