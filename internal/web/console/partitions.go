@@ -2,6 +2,7 @@ package console
 
 import (
 	"fmt"
+	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -80,7 +81,7 @@ func partitionsPage(f Frame, topic string, all []event.PartitionState, at time.T
 			row.Word = "At work"
 		}
 		if row.Parked > 0 {
-			row.State = "warn"
+			row.State, row.Word = "warn", "Events parked"
 		}
 		if p.Stuck != "" {
 			row.State, row.Word, row.Detail = "bad", "Stuck: "+p.Stuck, p.Detail
@@ -119,4 +120,4 @@ func partitionsPage(f Frame, topic string, all []event.PartitionState, at time.T
 }
 
 func records(v float64) string { return thousands(int64(v)) }
-func seconds(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) + " s" }
+func seconds(v float64) string { return strconv.FormatFloat(math.Round(v*100)/100, 'f', -1, 64) + " s" }
