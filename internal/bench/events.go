@@ -74,7 +74,7 @@ func (b *bench) events(ctx context.Context, r *Result) error {
 		err = b.road(ctx, r, "Kafka "+broker.Version, []string{kafka.Addr})
 		kafka.Kill()
 		if err != nil {
-			return fmt.Errorf("Kafka: %w", err)
+			return fmt.Errorf("over Kafka: %w", err)
 		}
 	}
 	r.note("in process, on one embedded database: %s events of %d shops that wait when delivery begins, each of which writes one row, exactly once; p50 and p99 from the commit of an event to that of its effect, at %d events a second",
