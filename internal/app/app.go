@@ -95,11 +95,12 @@ type App struct {
 	crowd      atomic.Pointer[crowd]            // the public address's connections, once served
 	cert       atomic.Pointer[edge.Certificate] // that is shown over TLS, once served
 
-	draining atomic.Bool   // soon no more requests will be taken
-	stopping chan struct{} // closed when live streams must end
-	workers  sync.WaitGroup
-	ctx      context.Context // of the workers
-	cancel   context.CancelFunc
+	idleSince map[string]time.Time // shards whose events nobody carries; by watchProcesses
+	draining  atomic.Bool          // soon no more requests will be taken
+	stopping  chan struct{}        // closed when live streams must end
+	workers   sync.WaitGroup
+	ctx       context.Context // of the workers
+	cancel    context.CancelFunc
 }
 
 // Schemas lists what the rooms keep on shards.

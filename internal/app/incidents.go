@@ -20,6 +20,7 @@ const (
 	poisonEvent      = "poison-event"
 	consumerStalled  = "consumer-stalled"
 	relayStalled     = "relay-stalled"
+	undelivered      = "events-undelivered"
 	topicUnfit       = "topic-misconfigured"
 	recordRefused    = "record-refused"
 	partitionStuck   = "partition-stuck"
@@ -111,6 +112,9 @@ var incidentKinds = []meter.Kind{
 	{Name: topicUnfit, Severity: meter.Critical,
 		Means: "The Kafka topic of events is not as it must be: events wait in the databases, selling goes on.",
 		Next:  "Mend its setting, or start haat with another; events go on by themselves."},
+	{Name: undelivered, Severity: meter.Critical,
+		Means: "No process carries a shard's events: messages, search and figures of its shops stand still, and selling goes on. Nothing is lost.",
+		Next:  "Start a process with the role relay; it goes on where the last one stopped."},
 	{Name: relayStalled, Severity: meter.Critical, Quiet: 10 * time.Second,
 		Means: "Events do not come to Kafka: they wait in the databases in order, selling goes on, and messages, search and figures are late.",
 		Next:  "Bring the brokers back; events go on by themselves."},

@@ -122,7 +122,7 @@ func (a *App) relay(ctx context.Context) {
 			one, stop := context.WithCancel(ctx)
 			stops[name] = stop
 			all.Go(func() {
-				a.member.Hold(one, "events of "+name, func(ctx context.Context, epoch int64) { a.carrier.Serve(ctx, name, epoch) })
+				a.member.Hold(one, eventsOf+name, func(ctx context.Context, epoch int64) { a.carrier.Serve(ctx, name, epoch) })
 			})
 		}
 		for name, stop := range stops {
@@ -243,12 +243,16 @@ func (a *App) watchProcesses(ctx context.Context) error {
 	}
 	var lost, skew, apart []meter.Sighting
 	versions, places, serving := map[string][]string{}, map[string][]string{}, 0
+	held := map[string]bool{}
 	for _, p := range all {
 		if p.Lost {
 			lost = append(lost, meter.Sighting{Subject: p.Host + " " + p.ID, Since: p.Seen, Detail: fmt.Sprintf("It was seen %v ago for the last time (%s).", time.Since(p.Seen).Round(time.Second), p.Roles)})
 			continue
 		}
 		serving++
+		for _, name := range p.Leases {
+			held[name] = true
+		}
 		versions[p.Version] = append(versions[p.Version], p.Host)
 		if strings.Contains(p.Roles, roleWeb) || strings.Contains(p.Roles, roleAPI) {
 			place := p.Media
@@ -267,12 +271,35 @@ func (a *App) watchProcesses(ctx context.Context) error {
 	a.incidents.See(processKilled, a.killed(time.Now()))
 	a.incidents.See(processLost, lost)
 	a.incidents.See(versionSkew, skew)
+	a.incidents.See(undelivered, a.idle(held, time.Now()))
 	a.incidents.See(picturesApart, apart)
 	if _, twin := a.member.Alone(); twin {
 		a.incidents.Raise(processLost, meter.Sighting{Subject: "this process", Detail: "It is not listed, or another runs over a copy of its data folder."})
 	}
 	return nil
 }
+
+// idle tells of shards whose events nobody has carried for longer than it takes
+// to hand them over.
+func (a *App) idle(held map[string]bool, now time.Time) (all []meter.Sighting) {
+	since := map[string]time.Time{}
+	for _, shard := range a.fleet.ShardNames() {
+		if held[eventsOf+shard] {
+			continue
+		}
+		if since[shard] = a.idleSince[shard]; since[shard].IsZero() {
+			since[shard] = now
+		}
+		if now.Sub(since[shard]) >= a.cfg.Lease/2 {
+			all = append(all, meter.Sighting{Subject: "shard " + shard, Since: since[shard], Detail: "Of the processes that serve none has the role relay, or none of those comes to it."})
+		}
+	}
+	a.idleSince = since
+	return all
+}
+
+// eventsOf begins the name of the lease to carry a shard's events.
+const eventsOf = "events of "
 
 // tellsFor is how long after a start it is said that the run before was killed.
 const tellsFor = 10 * time.Minute

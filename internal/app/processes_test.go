@@ -80,6 +80,8 @@ func TestTwoProcesses(t *testing.T) {
 		}
 	})
 	t.Run("live screens", func(t *testing.T) {
+		a.still(x.slug) // what came before has been told
+		b.still(x.slug)
 		room, err := b.app.fleet.BySlug(t.Context(), x.slug)
 		if err != nil {
 			t.Fatal(err)
