@@ -215,7 +215,7 @@ func (r *Room) readPrimary(ctx context.Context, fresh Fresh, known db.Mark, fn f
 		}
 		if v.Lost(fresh.mark) {
 			r.tellLoss(fresh.mark, v.Mark())
-			return ErrLost.Because(fmt.Errorf("shop %v stands at %v on shard %s, but a write was acknowledged at %v", r.entry.Shop, v.Mark(), r.entry.Shard, fresh.mark))
+			return fmt.Errorf("%w: shop %v stands at %v on shard %s, but a write was acknowledged at %v", ErrLost, r.entry.Shop, v.Mark(), r.entry.Shard, fresh.mark)
 		}
 		return fn(v)
 	})
