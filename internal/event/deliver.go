@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"haat/internal/db"
@@ -33,6 +34,7 @@ var (
 		ON CONFLICT (shop, name, seq) DO UPDATE SET attempts = event_attempt.attempts + 1
 		RETURNING attempts, unfinished`)
 	failAttempt = db.Q(`UPDATE event_attempt SET attempts = attempts - $4, unfinished = 0 WHERE shop = $1 AND name = $2 AND seq = $3`)
+	unfinished  = db.Q(`SELECT DISTINCT name FROM event_attempt WHERE shop = $1 AND unfinished > 0`)
 	endAttempts = db.Q(`DELETE FROM event_attempt WHERE shop = $1 AND name = $2 AND seq <= $3`)
 )
 
@@ -93,9 +95,10 @@ func (u *unit) earliest(now time.Time) (at int64, ok bool) {
 
 // handleTogether is the quick way: all subscribers' effects in one transaction
 // with one cursor. It is for subscribers that write, stand at the same event,
-// and have no trouble: no key is parked, nothing failed, and no event was there
-// before the program started, which might be what ended the run before. It
-// reports whether it did it.
+// and have no trouble: no key is parked, and nothing failed. If one of the
+// events may be what ended the run before, that it begins is written down
+// first, and it is not done again when it did not end: one by one they show
+// which it was. It reports whether it did it.
 func (b *Bus) handleTogether(ctx context.Context, room *fleet.Room, u *unit, news []record) bool {
 	for _, p := range u.places {
 		if p.parked || p.fails > 0 || p.at != u.places[0].at {
@@ -111,7 +114,8 @@ func (b *Bus) handleTogether(ctx context.Context, room *fleet.Room, u *unit, new
 	}
 	last := news[len(news)-1].seq
 	if wanted {
-		if u.lane.flow || b.suspected(room) {
+		careful := b.suspected(room)
+		if u.lane.flow || careful && !b.beginTogether(ctx, room, u, last) {
 			return false
 		}
 		err := u.outlet.change(ctx, room, func(tx *db.Tx) error {
@@ -124,9 +128,17 @@ func (b *Bus) handleTogether(ctx context.Context, room *fleet.Room, u *unit, new
 					}
 				}
 			}
+			if careful {
+				if err := tx.Later(ctx, endAttempts, together+u.lane.name, last); err != nil {
+					return err
+				}
+			}
 			return tx.Later(ctx, moveCursor, u.lane.name, last)
 		})
 		if err != nil {
+			if careful {
+				b.endTogether(ctx, room, u, last)
+			}
 			return false
 		}
 	}
@@ -136,10 +148,55 @@ func (b *Bus) handleTogether(ctx context.Context, room *fleet.Room, u *unit, new
 	return true
 }
 
+// together begins the name of an attempt at all of a lane's events up to one.
+const together = "together: "
+
+// beginTogether notes that a lane's events up to last are about to be handled
+// together; false if an earlier attempt of the lane did not end, or if that
+// cannot be known.
+func (b *Bus) beginTogether(ctx context.Context, room *fleet.Room, u *unit, last int64) bool {
+	broken := false
+	err := u.outlet.change(ctx, room, func(tx *db.Tx) error {
+		names, err := db.All(ctx, tx, unfinished, func(s *string) []any { return []any{s} })
+		if err != nil {
+			return err
+		}
+		broken = slices.ContainsFunc(names, func(name string) bool {
+			return name == together+u.lane.name || slices.ContainsFunc(u.lane.subs, func(s *subscriber) bool { return s.name == name })
+		})
+		if broken {
+			return nil
+		}
+		_, _, err = db.One(ctx, tx, beginAttempt, scanAttempt, together+u.lane.name, last)
+		return err
+	})
+	u.wary = u.wary || err == nil && broken
+	return err == nil && !broken
+}
+
+// endTogether takes back what beginTogether noted of events up to last.
+func (b *Bus) endTogether(ctx context.Context, room *fleet.Room, u *unit, last int64) {
+	ctx = context.WithoutCancel(ctx)
+	err := u.outlet.change(ctx, room, func(tx *db.Tx) error {
+		return tx.Later(ctx, endAttempts, together+u.lane.name, last)
+	})
+	if err != nil && !errors.Is(err, errTurn) { // they are handled one by one for longer than they need be
+		b.log.Warn("an attempt cannot be taken back", "shop", u.shop, "err", err)
+	}
+}
+
 // handleEach hands each subscriber its events one by one, until it fails. The
 // news are those after from: who is further behind waits, and has its own later.
 func (b *Bus) handleEach(ctx context.Context, room *fleet.Room, u *unit, from int64, news []record) {
 	careful := b.suspected(room)
+	last := news[len(news)-1].seq
+	defer func() {
+		behind := slices.ContainsFunc(u.places, func(p place) bool { return p.at < last })
+		if u.wary && !behind && ctx.Err() == nil {
+			u.wary = false
+			b.endTogether(ctx, room, u, last)
+		}
+	}()
 	for i, s := range u.lane.subs {
 		p := &u.places[i]
 		if p.at < from || p.next.After(time.Now()) {

@@ -23,6 +23,7 @@ import (
 func TestMain(m *testing.M) {
 	deliverUntilKilled()
 	processUntilKilled()
+	crashWhileDelivering()
 	fleettest.Main(m)
 }
 

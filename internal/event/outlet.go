@@ -60,6 +60,7 @@ type unit struct {
 	places []place   // of each of the lane's subscribers; nil before they have been read
 	fails  int       // in a row, of the unit as a whole
 	failed time.Time // the first of them
+	wary   bool      // an attempt of an earlier run did not end
 }
 
 // place is how far one subscriber has come.
