@@ -37,11 +37,13 @@ func (a *App) watchBudgets(ctx context.Context) error {
 	return nil
 }
 
-// overShare reports whether a shop is why its shard is short. Where writes
-// have a queue of their own, those that are under way tell of it.
+// overShare reports whether a shop is why its shard is short: it took most of
+// it and more than twice what each would have of an even split. Of two shops
+// that are there one takes most, and that is no news. Where writes have a queue
+// of their own, those that are under way tell of it.
 func overShare(u guard.Use, l guard.Load) bool {
 	waits := u.Waited >= manyWaited || u.In >= manyWriting
-	return u.Refused > 0 || waits && l.Shops > 1 && 2*u.Took > l.Took
+	return u.Refused > 0 || waits && 2*u.Took > l.Took && time.Duration(l.Shops)*u.Took > 2*l.Took
 }
 
 func percent(part, of time.Duration) int64 { return int64(100 * part / max(of, 1)) }

@@ -90,7 +90,8 @@ const (
 // share is what one shop has of a gate.
 type share struct {
 	shop    id.Shop
-	in      int
+	in      int // places taken
+	beside  int // transactions under way that take none
 	reads   int
 	used    time.Duration // of all places, as far as it matters who is next
 	wait    [classes][]*turn
@@ -152,7 +153,7 @@ func (g *Gate) Enter(ctx context.Context, shop id.Shop, c Class) (Pass, error) {
 	s.now.Asked++
 	p := Pass{g: g, s: s, class: c, since: now, place: !g.o.Off && (c == Read || !g.o.Apart)}
 	if !p.place {
-		s.in++
+		s.beside++
 		g.mu.Unlock()
 		return p, nil
 	}
@@ -203,7 +204,7 @@ func (p Pass) Leave() {
 	defer p.g.mu.Unlock()
 	if took := now.Sub(p.since); p.place {
 		p.g.leave(p.s, p.class, took, now)
-	} else if p.s.in--; p.g.o.Off {
+	} else if p.s.beside--; p.g.o.Off {
 		p.s.turn(now)
 		p.s.now.Took += took
 	}
@@ -231,7 +232,7 @@ func (g *Gate) share(shop id.Shop, now time.Time) *share {
 		s = &share{shop: shop}
 		g.shops[shop] = s
 	}
-	if s.in == 0 && s.waiting == 0 {
+	if s.in+s.beside+s.waiting == 0 {
 		s.used = max(s.used, g.floor)
 	}
 	s.turn(now)

@@ -277,3 +277,41 @@ func TestEveryPlaceComesBack(t *testing.T) {
 		}
 	}
 }
+
+// Writes that have a queue of their own take nothing from their shop's reads.
+func TestWritesApartTakeNoPlace(t *testing.T) {
+	g := NewGate(GateOptions{Places: 4, Apart: true, Patience: time.Minute})
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	enter := func(shop id.Shop, c Class) Pass {
+		t.Helper()
+		p, err := g.Enter(ctx, shop, c)
+		if err != nil {
+			t.Fatalf("a %v of shop %d: %v", c, shop, err)
+		}
+		return p
+	}
+	enter(other, Read).Leave() // somebody else is about
+	var all []Pass
+	for range 100 {
+		all = append(all, enter(whale, Write))
+	}
+	for range 3 {
+		all = append(all, enter(whale, Read))
+	}
+	under := func() (n int) {
+		for _, u := range g.Load(2).Hottest {
+			n += u.In
+		}
+		return n
+	}
+	if n := under(); n != 103 || g.Load(0).In != 3 {
+		t.Errorf("%d under way, %+v", n, g.Load(2))
+	}
+	for _, p := range all {
+		p.Leave()
+	}
+	if n := under(); n != 0 || g.Load(0).In != 0 {
+		t.Errorf("afterwards %d under way, %+v", n, g.Load(2))
+	}
+}

@@ -132,7 +132,7 @@ func (s *share) turn(now time.Time) {
 func (g *Gate) tidy(now time.Time) {
 	g.tidied = now
 	old := now.Add(-forget).UnixNano() / int64(stretch)
-	maps.DeleteFunc(g.shops, func(_ id.Shop, s *share) bool { return s.in == 0 && s.waiting == 0 && s.now.at < old })
+	maps.DeleteFunc(g.shops, func(_ id.Shop, s *share) bool { return s.in+s.beside+s.waiting == 0 && s.now.at < old })
 }
 
 // Use is what a shop has asked of a gate in the last five to ten seconds.
@@ -172,7 +172,7 @@ func (g *Gate) Load(hottest int) Load {
 	for _, s := range g.shops {
 		s.turn(now)
 		a, b := s.now, s.before
-		u := Use{s.shop, s.in, s.waiting, a.Took + b.Took, a.Asked + b.Asked, a.Waited + b.Waited, a.Refused + b.Refused, max(a.Turns, b.Turns)}
+		u := Use{s.shop, s.in + s.beside, s.waiting, a.Took + b.Took, a.Asked + b.Asked, a.Waited + b.Waited, a.Refused + b.Refused, max(a.Turns, b.Turns)}
 		if u.Asked == 0 && u.In == 0 && u.Waiting == 0 && u.Took == 0 {
 			continue
 		}

@@ -199,7 +199,7 @@ func TestNoFalseAlarm(t *testing.T) {
 			})
 		}
 		deadline := time.Now().Add(time.Minute)
-		for enough := false; !enough && !t.Failed(); enough = looked.Load() >= 100 && did.Load() >= 600 && alarms.Load() > 0 {
+		for enough := false; !enough && !t.Failed(); enough = looked.Load() >= 30 && did.Load() >= 600 && alarms.Load() > 0 {
 			if time.Now().After(deadline) {
 				t.Errorf("in a minute: looked %d times at %d changes; %d false alarms of what looks twice", looked.Load(), did.Load(), alarms.Load())
 				break
