@@ -46,12 +46,40 @@ type ShardSummary struct {
 	Term     int64            `json:"term"`
 	Created  time.Time        `json:"created_at"`
 	Replicas []ReplicaSummary `json:"replicas,omitempty"`
+	Load     *ShardLoad       `json:"load,omitempty"` // of this process; none where the shard is not open
 }
 
-// ReplicaSummary is a standby that shops are read from.
+// ReplicaSummary is a standby that shops are read from, and how it is, as the
+// process that answers sees it.
 type ReplicaSummary struct {
+	Name    string    `json:"name"`
+	Address string    `json:"address"`
+	State   string    `json:"state,omitempty"`
+	Since   time.Time `json:"since,omitzero"`
+	Why     string    `json:"why,omitempty"`     // of a state other than serving
+	Lag     *float64  `json:"lag_ms,omitempty"`  // none while it does not answer
+	Lags    []float64 `json:"lags_ms,omitempty"` // at most of each second, up to two minutes, the oldest first
+}
+
+// ShardLoad is how much one process asks of a shard, in the last seconds.
+type ShardLoad struct {
+	Places  int       `json:"places"` // transactions at a time; on SQLite reads
+	Taken   int       `json:"taken"`
+	Waiting int       `json:"waiting"`
+	Refused int64     `json:"refused"` // since the start
+	Shops   int       `json:"shops"`   // that were here
+	Hottest []ShopUse `json:"hottest"` // that took most
+}
+
+// ShopUse is what a shop took of its shard, in the last seconds.
+type ShopUse struct {
+	Shop    string `json:"shop"` // its slug
 	Name    string `json:"name"`
-	Address string `json:"address"`
+	Share   int64  `json:"share"` // percent of all that was taken
+	Asked   int64  `json:"asked"` // transactions
+	Waited  int64  `json:"waited"`
+	Refused int64  `json:"refused"`
+	Over    bool   `json:"over"` // more than its share
 }
 
 // NewShard is a database that is to be a shard.

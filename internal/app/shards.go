@@ -7,6 +7,7 @@ import (
 	"haat/internal/api"
 	"haat/internal/cli"
 	"haat/internal/fleet"
+	"haat/internal/guard"
 	"haat/internal/move"
 )
 
@@ -16,6 +17,7 @@ func (a *App) Shards(ctx context.Context) ([]api.ShardSummary, error) {
 	if err != nil {
 		return nil, err
 	}
+	health, loads := a.fleet.Replicas(), a.fleet.Budgets(hottestSeen)
 	closed, out := a.fleet.Closed(), make([]api.ShardSummary, 0, len(all))
 	for _, l := range all {
 		s := api.ShardSummary{
@@ -28,11 +30,47 @@ func (a *App) Shards(ctx context.Context) ([]api.ShardSummary, error) {
 			s.Problem = sentence(why)
 		}
 		for _, r := range l.Replicas {
-			s.Replicas = append(s.Replicas, api.ReplicaSummary{Name: r.Name, Address: fleet.Redacted(r.DSN)})
+			s.Replicas = append(s.Replicas, replicaSummary(l.Name, r, health))
+		}
+		if load, here := loads[l.Name]; here {
+			s.Load = a.shardLoad(ctx, load)
 		}
 		out = append(out, s)
 	}
 	return out, nil
+}
+
+func replicaSummary(shard string, r fleet.Replica, health []fleet.ReplicaHealth) api.ReplicaSummary {
+	s := api.ReplicaSummary{Name: r.Name, Address: fleet.Redacted(r.DSN)}
+	for _, h := range health {
+		if h.Shard != shard || h.Name != r.Name {
+			continue
+		}
+		s.State, s.Since, s.Why = h.State, h.Since, h.Why
+		if h.Lag >= 0 {
+			ms := float64(h.Lag.Microseconds()) / 1000
+			s.Lag = &ms
+		}
+		for _, lag := range h.Lags {
+			s.Lags = append(s.Lags, float64(lag.Microseconds())/1000)
+		}
+	}
+	return s
+}
+
+func (a *App) shardLoad(ctx context.Context, l guard.Load) *api.ShardLoad {
+	out := &api.ShardLoad{Places: l.Places, Taken: l.In, Waiting: l.Waiting, Shops: l.Shops, Hottest: []api.ShopUse{}}
+	for _, n := range l.Refused {
+		out.Refused += n
+	}
+	for _, u := range l.Hottest {
+		shop := api.ShopUse{Shop: u.Shop.String(), Share: percent(u.Took, l.Took), Asked: u.Asked, Waited: u.Waited, Refused: u.Refused, Over: overShare(u, l)}
+		if room, err := a.fleet.ByID(ctx, u.Shop); err == nil {
+			shop.Shop, shop.Name = room.Slug(), room.Name()
+		}
+		out.Hottest = append(out.Hottest, shop)
+	}
+	return out
 }
 
 func replicas(of []api.NewReplica) (out []fleet.Replica) {

@@ -29,6 +29,7 @@ const (
 	outAfter  = 2
 	inAfter   = 5
 
+	keptLags  = 120 // seconds
 	openWait  = 5 * time.Second
 	openEvery = 2 * time.Second // after it could not be opened
 	// A lag says nothing of a replica while its primary does not beat.
@@ -49,11 +50,12 @@ type ReplicaHealth struct {
 	Shard string
 	Name  string
 	State string
-	Since time.Time     // of State
-	Lag   time.Duration // what is read there is at most so old; unknown, and negative, unless it answers
-	Why   string        // of a state other than serving, in one line
-	Reads int64         // that it has answered
-	Past  int64         // reads that went past it, since it was behind or away
+	Since time.Time       // of State
+	Lag   time.Duration   // what is read there is at most so old; unknown, and negative, unless it answers
+	Lags  []time.Duration // the most of each second, two minutes of them, the oldest first; not to be changed
+	Why   string          // of a state other than serving, in one line
+	Reads int64           // that it has answered
+	Past  int64           // reads that went past it, since it was behind or away
 }
 
 // standby is a replica that the control database lists.
@@ -75,6 +77,7 @@ type standby struct {
 
 	lates, fails, goods int       // in a row
 	judged              time.Time // when they were counted last
+	second              int64     // of the newest of the lags
 }
 
 // pulse is what is known of a primary's time.
@@ -250,6 +253,11 @@ func (s *standby) becomes(state string, lag time.Duration, err error) {
 	was := s.health.Load()
 	h := *was
 	h.State, h.Lag, h.Why = state, lag, ""
+	if now := time.Now().Unix(); now != s.second {
+		s.second, h.Lags = now, append(slices.Clone(was.Lags[max(0, len(was.Lags)-keptLags+1):]), max(lag, 0))
+	} else if n := len(was.Lags); n > 0 && lag > was.Lags[n-1] {
+		h.Lags = append(slices.Clone(was.Lags[:n-1]), lag)
+	}
 	if err != nil {
 		h.Why = err.Error()
 	} else if state == ReplicaLate {

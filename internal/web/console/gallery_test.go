@@ -188,6 +188,8 @@ func gallery() map[string]templ.Component {
 		"partitions":     behind().Page(),
 		"partitions-off": Partitions{Frame: frame("processes", "Partitions")}.Page(),
 		"processes-none": processesPage(frame("processes", "Processes"), nil, "a").Page(),
+		"shards":         shardsPage(frame("shards", "Shards"), shards()).Page(),
+		"shards-none":    shardsPage(frame("shards", "Shards"), nil).Page(),
 		"moves":          movesPage(frame("moves", "Moves"), moving(night)).Page(),
 		"moves-none":     movesPage(frame("moves", "Moves"), api.MoveList{}).Page(),
 		"failure":        Failure{Now: night, Status: 500, Heading: "That went wrong", Text: "The shard did not answer in time.", RequestID: "01JD8Y"}.Page(),

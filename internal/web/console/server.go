@@ -82,6 +82,7 @@ func New(d Deps) http.Handler {
 	page("GET /incidents", s.incidents)
 	page("GET /processes", s.processes)
 	page("GET /partitions", s.partitions)
+	page("GET /shards", s.shards)
 	page("GET /moves", s.moves)
 	page("POST /moves/{slug}/cancel", s.endMove(false))
 	page("POST /moves/{slug}/forget", s.endMove(true))
