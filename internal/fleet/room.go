@@ -62,18 +62,20 @@ func (r *Room) Change(ctx context.Context, fn func(*db.Tx) error) (db.Mark, erro
 			return err
 		}
 		var done *db.Tx // of the last run of fn, if that went well
-		mark, err = r.shard.Change(ctx, r.entry.Shop, r.entry.Epoch, func(tx *db.Tx) error {
-			done = nil
-			begun := time.Now()
-			err := fn(tx)
-			pass.Spent(time.Since(begun))
-			if err != nil {
-				return err
-			}
-			done = tx
-			return nil
+		err = pass.Use(func() (err error) {
+			mark, err = r.shard.Change(ctx, r.entry.Shop, r.entry.Epoch, func(tx *db.Tx) error {
+				done = nil
+				begun := time.Now()
+				err := fn(tx)
+				pass.Spent(time.Since(begun))
+				if err != nil {
+					return err
+				}
+				done = tx
+				return nil
+			})
+			return err
 		})
-		pass.Leave()
 		if err == nil && r.fleet.shards.Load().standbys[r.entry.Shard] != nil {
 			r.fleet.known.note(mark)
 		}

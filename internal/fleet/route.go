@@ -170,16 +170,17 @@ func (s *standby) read(ctx context.Context, r *Room, fresh Fresh, stale bool, wa
 		if err != nil {
 			return served, err
 		}
-		err = link.View(ctx, r.entry.Shop, r.entry.Epoch, func(v *db.View) error {
-			served.Mark, served.Lag = v.Mark(), max(0, s.pulse.now().Sub(v.Beat()))
-			switch {
-			case fresh.level == eventual:
-			case fresh.level == bounded && served.Lag > fresh.age, !v.Seen(fresh.mark), v.Mark().Term < s.pulse.term.Load():
-				return errBehind
-			}
-			return fn(v)
+		err = pass.Use(func() error {
+			return link.View(ctx, r.entry.Shop, r.entry.Epoch, func(v *db.View) error {
+				served.Mark, served.Lag = v.Mark(), max(0, s.pulse.now().Sub(v.Beat()))
+				switch {
+				case fresh.level == eventual:
+				case fresh.level == bounded && served.Lag > fresh.age, !v.Seen(fresh.mark), v.Mark().Term < s.pulse.term.Load():
+					return errBehind
+				}
+				return fn(v)
+			})
 		})
-		pass.Leave()
 		switch {
 		case err == nil:
 			s.reads.Add(1)

@@ -210,6 +210,12 @@ func (p Pass) Leave() {
 	}
 }
 
+// Use runs fn and gives the place back, also when fn panics.
+func (p Pass) Use(fn func() error) error {
+	defer p.Leave()
+	return fn()
+}
+
 // Spent adds what a transaction that took no place has cost the database.
 func (p Pass) Spent(d time.Duration) {
 	if p.place || p.g.o.Off {

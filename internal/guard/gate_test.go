@@ -315,3 +315,23 @@ func TestWritesApartTakeNoPlace(t *testing.T) {
 		t.Errorf("afterwards %d under way, %+v", n, g.Load(2))
 	}
 }
+
+// Who panics in its place gives it back.
+func TestAPanicGivesThePlaceBack(t *testing.T) {
+	g := NewGate(GateOptions{Places: 1, Patience: time.Minute})
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	for range 3 {
+		p, err := g.Enter(ctx, whale, Read)
+		if err != nil {
+			t.Fatal(err)
+		}
+		func() {
+			defer func() { _ = recover() }()
+			_ = p.Use(func() error { panic("a page") })
+		}()
+	}
+	if g.Load(0).In != 0 {
+		t.Errorf("%+v", g.Load(0))
+	}
+}
