@@ -34,7 +34,11 @@ func (a *App) Backup(ctx context.Context, dir string, tell func(backup.Progress)
 		return m, err
 	}
 	for name := range src.Files {
-		src.Shards[name] = a.fleet.Shard(name)
+		shard := a.fleet.Shard(name)
+		if shard == nil {
+			return m, fmt.Errorf("shard %s is not open here, and nothing is backed up without it: see haat doctor", name)
+		}
+		src.Shards[name] = shard
 	}
 	m, err = backup.Take(ctx, src, dir, tell)
 	a.backedUp(ctx, dir, err)

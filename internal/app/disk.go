@@ -28,8 +28,8 @@ func (a *App) uploads() error {
 
 // diskFull reports whether a database found no room for its last write.
 func (a *App) diskFull() bool {
-	for _, name := range a.fleet.ShardNames() {
-		if a.fleet.Shard(name).Full() {
+	for _, s := range a.fleet.Shards {
+		if s.Full() {
 			return true
 		}
 	}

@@ -283,16 +283,14 @@ func (a *App) watchShards() func(context.Context) error {
 			now[name] = true
 			all.Go(func() { _ = a.answers(ctx, "shard "+name, check) }) // nobody waits any more
 		}
-		for _, name := range a.fleet.ShardNames() {
-			if s := a.fleet.Shard(name); s != nil {
-				look(name, func(ctx context.Context) error {
-					err := s.Check(ctx)
-					if a.fleet.Shard(name) != s {
-						return nil // it was closed meanwhile, on purpose
-					}
-					return err
-				})
-			}
+		for name, s := range a.fleet.Shards {
+			look(name, func(ctx context.Context) error {
+				err := s.Check(ctx)
+				if a.fleet.Shard(name) != s {
+					return nil // it was closed meanwhile, on purpose
+				}
+				return err
+			})
 		}
 		for name, why := range closed {
 			look(name, func(context.Context) error { return why })

@@ -182,8 +182,8 @@ func (a *App) Health(ctx context.Context) ([]api.Finding, error) {
 	if n, err := a.fleet.Count(ctx); err == nil && !subjects["control database"] {
 		well("control database", fmt.Sprintf("%d shops in the directory", n))
 	}
-	for _, name := range a.fleet.ShardNames() {
-		s, start := a.fleet.Shard(name), time.Now()
+	for name, s := range a.fleet.Shards {
+		start := time.Now()
 		if err := s.Check(ctx); err == nil && !subjects["shard "+name] {
 			well("shard "+name, fmt.Sprintf("%s answers in %v", s.Engine(), time.Since(start).Round(time.Microsecond)))
 		}

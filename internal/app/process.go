@@ -197,22 +197,19 @@ func (a *App) Ready(ctx context.Context) error {
 	if err := a.fleet.Check(ctx); err != nil {
 		return fmt.Errorf("the control database: %w", err)
 	}
-	names := a.fleet.ShardNames()
-	answers := make(chan error, len(names))
-	for _, name := range names {
-		s := a.fleet.Shard(name)
+	open := maps.Collect(a.fleet.Shards)
+	answers := make(chan error, len(open))
+	for name, s := range open {
 		go func() {
-			if s == nil {
-				answers <- fmt.Errorf("shard %s is not open", name)
-			} else if err := s.Check(ctx); err != nil {
-				answers <- fmt.Errorf("shard %s: %w", name, err)
-			} else {
-				answers <- nil
+			err := s.Check(ctx)
+			if err != nil {
+				err = fmt.Errorf("shard %s: %w", name, err)
 			}
+			answers <- err
 		}()
 	}
 	var errs []error
-	for range names {
+	for range open {
 		err := <-answers
 		if err == nil {
 			return nil

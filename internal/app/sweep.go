@@ -64,10 +64,10 @@ func (s *sweep) round(ctx context.Context, now time.Time) (err error) {
 	s.wake(now)
 	var hands errgroup.Group
 	hands.SetLimit(sweepHands)
-	for _, name := range s.fleet.ShardNames() {
+	for name, shard := range s.fleet.Shards {
 		from, seen := s.from[name], map[id.Shop]bool{}
 		for range sweepPages {
-			rows, look := s.fleet.Shard(name).Across(ctx, s.due, from.N, from.Shop, now, sweepRows)
+			rows, look := shard.Across(ctx, s.due, from.N, from.Shop, now, sweepRows)
 			if look != nil {
 				err = fmt.Errorf("shard %s: %w", name, look)
 				break

@@ -129,8 +129,8 @@ func (a *App) gauges() {
 	a.replicaGauges()
 	a.budgetGauges()
 	a.meter.Counter("haat_statements_total", "Statements run on shops, those of events' handlers included; finding a shop costs none of these.", func() (n float64) {
-		for _, name := range a.fleet.ShardNames() {
-			n += float64(a.fleet.Shard(name).Statements())
+		for _, s := range a.fleet.Shards {
+			n += float64(s.Statements())
 		}
 		return n
 	})

@@ -313,13 +313,13 @@ func (b *Bus) Resting(shop id.Shop) bool {
 // by an earlier run, and, as a safety net, any that a wake did not reach. It
 // costs nothing for the shops that rest.
 func (b *Bus) discover(ctx context.Context) {
-	for _, name := range b.fleet.ShardNames() {
+	for name, shard := range b.fleet.Shards {
 		b.mu.Lock()
 		_, ours := b.turn(name)
 		ours = ours || b.topic != nil // some of its shops may be
 		b.mu.Unlock()
 		for after := id.Shop(0); ours && ctx.Err() == nil; {
-			page, err := b.fleet.Shard(name).News(ctx, after, 1000)
+			page, err := shard.News(ctx, after, 1000)
 			if err != nil {
 				if ctx.Err() == nil {
 					b.log.Error("cannot look for undelivered events", "shard", name, "err", err)

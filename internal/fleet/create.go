@@ -110,16 +110,16 @@ const orphanPages = 20
 // leaves the directory's cache alone. An orphan that cannot be erased is an
 // error, of every call until it is gone, and keeps no other from being erased.
 func (f *Fleet) SweepOrphans(ctx context.Context, age time.Duration) (erased int, err error) {
-	for _, name := range f.ShardNames() {
-		n, e := f.sweepOrphans(ctx, name, age)
+	for name, shard := range f.Shards {
+		n, e := f.sweepOrphans(ctx, name, shard, age)
 		erased, err = erased+n, errors.Join(err, e)
 	}
 	return erased, err
 }
 
-func (f *Fleet) sweepOrphans(ctx context.Context, name string, age time.Duration) (erased int, err error) {
-	shard, after := f.Shard(name), f.swept.get(name)
-	erased, err = f.eraseLeft(ctx, name)
+func (f *Fleet) sweepOrphans(ctx context.Context, name string, shard *db.Shard, age time.Duration) (erased int, err error) {
+	after := f.swept.get(name)
+	erased, err = f.eraseLeft(ctx, name, shard)
 	for range orphanPages {
 		page, look := shard.Across(ctx, clocksOf, after, id.ShopsBefore(time.Now().Add(-age)), f.page)
 		if look != nil {
@@ -134,7 +134,7 @@ func (f *Fleet) sweepOrphans(ctx context.Context, name string, age time.Duration
 			if there[c.Shop] {
 				continue
 			}
-			if e := f.eraseOrphan(ctx, name, c.Shop); e != nil {
+			if e := f.eraseOrphan(ctx, name, shard, c.Shop); e != nil {
 				err = errors.Join(err, e)
 				continue
 			}
@@ -153,7 +153,7 @@ func (f *Fleet) sweepOrphans(ctx context.Context, name string, age time.Duration
 const mostLeft = 1000
 
 // eraseLeft tries again those orphans that could not be erased before.
-func (f *Fleet) eraseLeft(ctx context.Context, name string) (erased int, err error) {
+func (f *Fleet) eraseLeft(ctx context.Context, name string, shard *db.Shard) (erased int, err error) {
 	for _, shop := range f.swept.leftOn(name) {
 		there, look := f.entered(ctx, []db.Count{{Shop: shop}})
 		if look != nil {
@@ -161,7 +161,7 @@ func (f *Fleet) eraseLeft(ctx context.Context, name string) (erased int, err err
 		}
 		if there[shop] {
 			f.swept.leave(name, shop, false)
-		} else if e := f.eraseOrphan(ctx, name, shop); e != nil {
+		} else if e := f.eraseOrphan(ctx, name, shard, shop); e != nil {
 			err = errors.Join(err, e)
 		} else {
 			erased++
@@ -170,8 +170,8 @@ func (f *Fleet) eraseLeft(ctx context.Context, name string) (erased int, err err
 	return erased, err
 }
 
-func (f *Fleet) eraseOrphan(ctx context.Context, name string, shop id.Shop) error {
-	err := f.Shard(name).Erase(ctx, shop)
+func (f *Fleet) eraseOrphan(ctx context.Context, name string, shard *db.Shard, shop id.Shop) error {
+	err := shard.Erase(ctx, shop)
 	f.swept.leave(name, shop, err != nil)
 	if err != nil {
 		return fmt.Errorf("erase orphan %v: %w", shop, err)

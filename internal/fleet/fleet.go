@@ -167,7 +167,7 @@ func (f *Fleet) Close() error {
 	for _, set := range f.shards.Load().standbys {
 		stopAll(set.all, set.pulse)
 	}
-	for _, s := range f.each {
+	for _, s := range f.Shards {
 		errs = append(errs, s.Close())
 	}
 	return errors.Join(errs...)

@@ -314,8 +314,8 @@ func (f *Fleet) RemoveShard(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	if f.Shard(name) != nil {
-		if err := f.eraseAll(ctx, name); err != nil {
+	if shard := f.Shard(name); shard != nil {
+		if err := f.eraseAll(ctx, name, shard); err != nil {
 			return err
 		}
 	}
@@ -337,8 +337,7 @@ func (f *Fleet) RemoveShard(ctx context.Context, name string) error {
 
 // eraseAll erases every shop of a shard that the directory has nowhere. One
 // that it has elsewhere was moved away, and can be moved back for a while.
-func (f *Fleet) eraseAll(ctx context.Context, name string) error {
-	shard := f.Shard(name)
+func (f *Fleet) eraseAll(ctx context.Context, name string, shard *db.Shard) error {
 	for after := id.Shop(0); ; {
 		page, err := shard.Across(ctx, clocksOf, after, int64(1<<63-1), f.page)
 		if err != nil {
@@ -353,7 +352,7 @@ func (f *Fleet) eraseAll(ctx context.Context, name string) error {
 			if there[c.Shop] {
 				return fault.Conflict("shard-kept", "Shop %v was moved away from shard %s not long ago, and what it left there is kept for a while, so that it can be moved back. To give that up: haat shard remove %s --copies", c.Shop, name, name)
 			}
-			if err := f.eraseOrphan(ctx, name, c.Shop); err != nil {
+			if err := f.eraseOrphan(ctx, name, shard, c.Shop); err != nil {
 				return err
 			}
 		}

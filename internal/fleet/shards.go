@@ -236,8 +236,9 @@ func (f *Fleet) Listing(name string) (Listing, bool) {
 	return l, ok
 }
 
-// each gives the shards that are open here, in order.
-func (f *Fleet) each(yield func(string, *db.Shard) bool) {
+// Shards gives the shards that are open here, in order of their names. One that
+// is closed meanwhile answers with an error.
+func (f *Fleet) Shards(yield func(string, *db.Shard) bool) {
 	now := f.shards.Load()
 	for _, name := range now.names {
 		if !yield(name, now.open[name]) {
@@ -250,7 +251,7 @@ func (f *Fleet) each(yield func(string, *db.Shard) bool) {
 // whose copy is on a shard that it does not live on is left out.
 func (f *Fleet) Across(ctx context.Context, q *db.AcrossSQL, args ...any) ([]db.Count, error) {
 	var out []db.Count
-	for name, shard := range f.each {
+	for name, shard := range f.Shards {
 		page, err := shard.Across(ctx, q, args...)
 		var copies map[id.Shop]bool
 		if err == nil && len(page) > 0 {
