@@ -74,7 +74,7 @@ type lane struct {
 }
 
 const (
-	txWorkers   = 4
+	txWorkers   = 8 // a database commits those of several shops together
 	flowWorkers = 8
 	maxOutlets  = 20_000 // beyond, news waits for a discovery once there is room
 	maxRecent   = 20_000 // events kept in memory until they are delivered

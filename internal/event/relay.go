@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
@@ -210,7 +211,8 @@ func (r *relay) publish(ctx context.Context, l *line) error {
 		if err != nil {
 			return err
 		}
-		l.known, l.noted, l.saved = true, l.acked, time.Now()
+		l.known, l.noted = true, l.acked
+		l.saved = time.Now().Add(-rand.N(noteEvery)) // not all shops in the same moment
 	}
 	for {
 		batch, err := r.next(ctx, room, l)

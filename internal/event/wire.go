@@ -117,7 +117,9 @@ func unpack(in *kgo.Record) (a arrival, err error) {
 // clients do.
 var byKey = kgo.StickyKeyPartitioner(nil)
 
+var ofKey = byKey.ForTopic("")
+
 // partitionOf gives the partition of a key, as the relay's client chooses it.
 func partitionOf(key string, partitions int32) int32 {
-	return int32(byKey.ForTopic("").Partition(&kgo.Record{Key: []byte(key)}, int(partitions)))
+	return int32(ofKey.Partition(&kgo.Record{Key: []byte(key)}, int(partitions)))
 }
