@@ -105,7 +105,7 @@ CREATE TABLE kind_one (
 				t.Helper()
 				err := from.Read(ctx, id.Shop(shop), func(h *Hauled) (err error) {
 					keys = nil
-					changes, err = h.Changes()
+					_, _, changes, err = h.Noted()
 					for _, c := range changes {
 						keys = append(keys, fmt.Sprint(from.Tables()[c.Table], " ", from.KeyText(c.Table, c.Key)))
 					}
@@ -126,7 +126,7 @@ CREATE TABLE kind_one (
 			}
 			table := slices.Index(from.Tables(), "kind")
 			var rows, got []Row
-			err = from.Read(ctx, id.Shop(moving), func(h *Hauled) (err error) { rows, err = h.Chunk(table, nil, 10); return err })
+			err = from.Read(ctx, id.Shop(moving), func(h *Hauled) (err error) { p, err := h.Piece(table, nil, 10); rows = p.Rows[table]; return err })
 			if err != nil || len(rows) != 1 {
 				t.Fatal(rows, err)
 			}
@@ -139,7 +139,8 @@ CREATE TABLE kind_one (
 				}
 			}
 			err = to.Read(ctx, id.Shop(moving), func(h *Hauled) (err error) {
-				got, err = h.Rows(table, []Row{to.Key(table, rows[0]), {"none", []byte{1}}})
+				all, err := h.Rows(map[int][]Row{table: {to.Key(table, rows[0]), {"none", []byte{1}}}})
+				got = all[table]
 				return err
 			})
 			if want := (Row{"schlüssel", []byte{}, "text", false}); err != nil || fmt.Sprintf("%#v", got) != fmt.Sprintf("%#v", []Row{want}) {

@@ -20,7 +20,7 @@ import (
 // A shop's rows are the same on both engines in this form: a value is nil, a
 // string, []byte, int64 or bool, as the column is declared.
 type Haul struct {
-	s       *Shard
+	e       engine // with connections of the mover's own
 	tables  []haulTable
 	stmts   haulStmts
 	Version string // of the schema: rows go only between shards of one version
@@ -78,9 +78,15 @@ var readVersions = newStmt(`SELECT room, MAX(version) FROM schema_version WHERE 
 
 // Haul looks at the tables of a shard.
 func (s *Shard) Haul(ctx context.Context) (*Haul, error) {
-	h := &Haul{s: s}
+	h := &Haul{e: s.e}
+	if e, ok := s.e.(*postgres); ok {
+		var err error
+		if h.e, err = e.beside(); err != nil {
+			return nil, err
+		}
+	}
 	var all describing
-	err := s.e.read(ctx, func(raw session) error {
+	err := h.e.read(ctx, func(raw session) error {
 		if c, ok := raw.(*sqliteConn); ok {
 			var err error
 			if all, err = describeSQLite(c.c); err != nil {
@@ -227,112 +233,6 @@ func (s *Shard) Clock(ctx context.Context, shop id.Shop) (c Clock, ok bool, err 
 	return c, ok, err
 }
 
-// Hauled is a snapshot of a shop for the mover.
-type Hauled struct {
-	h    *Haul
-	raw  session
-	ctx  context.Context
-	shop id.Shop
-}
-
-// Read runs fn in one snapshot of a shop.
-func (h *Haul) Read(ctx context.Context, shop id.Shop, fn func(*Hauled) error) error {
-	return h.s.e.read(ctx, func(raw session) error {
-		enter(raw, int64(shop))
-		return fn(&Hauled{h, raw, ctx, shop})
-	})
-}
-
-// Clock gives the shop's clock; false if it has none here.
-func (r *Hauled) Clock() (Clock, bool, error) { return readClock(r.ctx, r.raw, r.shop) }
-
-var readChanges = newStmt(`SELECT i, tbl, pk FROM shop_change WHERE shop = $1 ORDER BY i`)
-
-// Changes gives what was written since the shop is recorded and has not been
-// dropped with [Hauling.Drop].
-func (r *Hauled) Changes() (out []Change, err error) {
-	err = r.raw.query(r.ctx, &readChanges, []any{int64(r.shop)}, func(scan func(...any) error) error {
-		var c Change
-		var table, pk string
-		if err := scan(&c.I, &table, &pk); err != nil {
-			return err
-		}
-		at, ok := slices.BinarySearchFunc(r.h.tables, table, func(t haulTable, name string) int { return cmp.Compare(t.Name, name) })
-		if !ok {
-			return fmt.Errorf("a change of the table %q, which is not there", table)
-		}
-		c.Table = at
-		c.Key, err = r.h.ParseKey(at, pk)
-		out = append(out, c)
-		return err
-	})
-	return out, err
-}
-
-// Chunk gives up to limit rows of a table whose keys follow one, in the order
-// of the key on this shard. nil is before all.
-func (r *Hauled) Chunk(table int, after Row, limit int) ([]Row, error) {
-	q := &r.h.stmts.of[table]
-	if after == nil || len(r.h.tables[table].key) == 0 {
-		return r.rows(table, &q.first, []any{int64(r.shop), int64(limit)})
-	}
-	return r.rows(table, &q.next, append([]any{int64(r.shop), int64(limit)}, after...))
-}
-
-// Rows gives those of the rows with these keys that there are.
-func (r *Hauled) Rows(table int, keys []Row) (out []Row, err error) {
-	q := &r.h.stmts.of[table]
-	many := r.h.s.e.name() == "postgres" && len(r.h.tables[table].key) > 0
-	for len(keys) > 0 {
-		n, stmt := 1, &q.one
-		if many && len(keys) > 1 {
-			n, stmt = min(len(keys), keysAtOnce), &q.many
-		}
-		args := []any{int64(r.shop)}
-		for i := range n {
-			args = append(args, keys[i]...)
-		}
-		for i := n; stmt == &q.many && i < keysAtOnce; i++ {
-			args = append(args, keys[n-1]...)
-		}
-		got, err := r.rows(table, stmt, args)
-		if err != nil {
-			return nil, err
-		}
-		out, keys = append(out, got...), keys[n:]
-	}
-	return out, nil
-}
-
-// Count counts a table's rows of the shop.
-func (r *Hauled) Count(table int) (n int64, err error) {
-	err = r.raw.query(r.ctx, &r.h.stmts.of[table].count, []any{int64(r.shop)}, func(scan func(...any) error) error { return scan(&n) })
-	return n, err
-}
-
-func (r *Hauled) rows(table int, q *stmt, args []any) (out []Row, err error) {
-	columns := r.h.tables[table].columns
-	cells, places := make([]haulCell, len(columns)), make([]any, len(columns))
-	for i, c := range columns {
-		cells[i].kind, places[i] = c.kind, &cells[i]
-	}
-	err = r.raw.query(r.ctx, q, args, func(scan func(...any) error) error {
-		if err := scan(places...); err != nil {
-			return err
-		}
-		row := make(Row, len(columns))
-		for i := range cells {
-			row[i] = cells[i].v
-		}
-		out = append(out, row)
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", r.h.tables[table].Name, err)
-	}
-	return out, nil
-}
-
 var (
 	snapshotNow  = newStmt(`SELECT pg_current_snapshot()::text`)
 	stillRunning = newStmt(`SELECT COUNT(*) FROM pg_snapshot_xip($1::text::pg_snapshot) AS x WHERE pg_xact_status(x) = 'in progress'`)
@@ -342,16 +242,16 @@ var (
 // shop was recorded: such a one has not been noted, and may commit yet. On
 // SQLite there is none, as writes come one after the other.
 func (h *Haul) Settle(ctx context.Context) error {
-	if h.s.e.name() != "postgres" {
+	if h.e.name() != "postgres" {
 		return nil
 	}
 	var at string
-	err := h.s.e.read(ctx, func(raw session) error {
+	err := h.e.read(ctx, func(raw session) error {
 		return raw.query(ctx, &snapshotNow, nil, func(scan func(...any) error) error { return scan(&at) })
 	})
 	for wait := 2 * time.Millisecond; err == nil; wait = min(2*wait, 200*time.Millisecond) {
 		var n int64
-		err = h.s.e.read(ctx, func(raw session) error {
+		err = h.e.read(ctx, func(raw session) error {
 			return raw.query(ctx, &stillRunning, []any{at}, func(scan func(...any) error) error { return scan(&n) })
 		})
 		if err != nil || n == 0 {

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/jackc/pgx/v5"
+
 	"haat/internal/id"
 )
 
@@ -115,11 +117,13 @@ type Hauling struct {
 
 var (
 	holdClaim  = newStmt(`UPDATE shop_move SET claim = $2 WHERE shop = $1 AND claim = $2`)
+	mustHold   = newStmt(`SELECT haat_claim($1, $2)`)
 	notHere    = newStmt(`UPDATE shop_move SET claim = $2 WHERE shop = $1 AND claim = $2 AND NOT EXISTS (SELECT 1 FROM shop_clock c WHERE c.shop = $1 AND c.state IN ('open', 'moving'))`)
 	makeClaim  = newStmt(`INSERT INTO shop_move (shop, role, claim) VALUES ($1, $2, $3) ON CONFLICT (shop) DO UPDATE SET claim = excluded.claim WHERE shop_move.claim <= excluded.claim`)
 	setRole    = newStmt(`UPDATE shop_move SET role = $2 WHERE shop = $1`)
 	leaveMove  = newStmt(`DELETE FROM shop_move WHERE shop = $1`)
 	dropChange = newStmt(`DELETE FROM shop_change WHERE shop = $1 AND i = $2`)
+	dropThese  = newStmt(`DELETE FROM shop_change WHERE shop = $1 AND i = ANY($2::bigint[])`)
 	dropAll    = newStmt(`DELETE FROM shop_change WHERE shop = $1`)
 	fenceClock = newStmt(`UPDATE shop_clock SET state = 'moving' WHERE shop = $1 AND epoch = $2 AND state = 'open'`)
 	moveClock  = newStmt(`UPDATE shop_clock SET state = $4, epoch = $5, done = CASE WHEN $4 = 'gone' THEN seq ELSE done END WHERE shop = $1 AND epoch = $2 AND state = $3`)
@@ -131,6 +135,22 @@ var (
 	quickLock = newStmt(`SELECT set_config('lock_timeout', '200ms', true)`)
 	farCommit = newStmt(`SELECT set_config('synchronous_commit', CASE WHEN current_setting('synchronous_standby_names') = '' THEN current_setting('synchronous_commit') ELSE 'remote_apply' END, true)`)
 )
+
+// rehearse has the server know what is asked of it while a shop is closed: a
+// statement that is new to a connection costs a round trip more.
+func rehearse(ctx context.Context, c *pgx.Conn) error {
+	b := &pgx.Batch{}
+	b.Queue(`BEGIN`)
+	for _, q := range []*stmt{&quickLock, &farCommit, &fenceClock, &setRole, &dropAll, &moveClock} {
+		args := []any{} // NULL, which is no shop
+		for strings.Contains(q.postgres, "$"+strconv.Itoa(len(args)+1)) {
+			args = append(args, nil)
+		}
+		b.Queue(q.postgres, args...)
+	}
+	b.Queue(`ROLLBACK`)
+	return c.SendBatch(ctx, b).Close()
+}
 
 // Claim takes a shop over on this shard: older claims do nothing from now on.
 // It is ErrClaim if there is a newer one. The role is for a shop that has none
@@ -148,6 +168,12 @@ func (h *Haul) Claim(ctx context.Context, shop id.Shop, role string, claim int64
 // Write runs fn in a transaction that stands only if the claim does.
 func (h *Haul) Write(ctx context.Context, shop id.Shop, claim int64, fn func(*Hauling) error) error {
 	return h.write(ctx, shop, func(w *Hauling) error {
+		if d, ok := w.raw.(deferring); ok {
+			if err := d.later(ctx, &mustHold, []any{int64(shop), claim}); err != nil {
+				return err
+			}
+			return fn(w)
+		}
 		n, err := exec(ctx, w.raw, &holdClaim, []any{int64(shop), claim})
 		if err == nil && n == 0 {
 			err = ErrClaim
@@ -159,9 +185,8 @@ func (h *Haul) Write(ctx context.Context, shop id.Shop, claim int64, fn func(*Ha
 	})
 }
 
-// Clear deletes the rows with these keys of a shop that does not live here, if
-// the claim stands.
-func (h *Haul) Clear(ctx context.Context, shop id.Shop, claim int64, table int, keys []Row) error {
+// Clear deletes rows of a shop that does not live here, if the claim stands.
+func (h *Haul) Clear(ctx context.Context, shop id.Shop, claim int64, rows map[int][]Row) error {
 	return h.write(ctx, shop, func(w *Hauling) error {
 		n, err := exec(ctx, w.raw, &notHere, []any{int64(shop), claim})
 		if err == nil && n == 0 {
@@ -170,12 +195,21 @@ func (h *Haul) Clear(ctx context.Context, shop id.Shop, claim int64, table int, 
 		if err != nil {
 			return err
 		}
-		return w.Delete(table, keys)
+		for t, rows := range rows {
+			keys := make([]Row, len(rows))
+			for i, row := range rows {
+				keys[i] = h.Key(t, row)
+			}
+			if err := w.Delete(t, keys); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 
 func (h *Haul) write(ctx context.Context, shop id.Shop, fn func(*Hauling) error) error {
-	return h.s.e.write(ctx, &work{shop: int64(shop), run: func(raw session) error { return fn(&Hauling{h, raw, ctx, shop}) }})
+	return h.e.write(ctx, &work{shop: int64(shop), run: func(raw session) error { return fn(&Hauling{h, raw, ctx, shop}) }})
 }
 
 // later runs a statement whose count nobody needs.
@@ -209,6 +243,13 @@ func (w *Hauling) Put(table int, rows []Row) error {
 
 // Drop forgets changes that stand at the other shard.
 func (w *Hauling) Drop(changes []Change) error {
+	if w.h.e.name() == "postgres" {
+		these := make([]int64, len(changes))
+		for i, c := range changes {
+			these[i] = c.I
+		}
+		return w.later(&dropThese, []any{int64(w.shop), these})
+	}
 	for _, c := range changes {
 		if err := w.later(&dropChange, []any{int64(w.shop), c.I}); err != nil {
 			return err
@@ -225,7 +266,7 @@ func (w *Hauling) Forget() error { return w.later(&dropAll, []any{int64(w.shop)}
 // shop is not open at that epoch. Where there are standbys that a commit waits
 // for, they know of the fence before it returns.
 func (w *Hauling) Fence(epoch int64) (bool, error) {
-	if w.h.s.e.name() == "postgres" {
+	if w.h.e.name() == "postgres" {
 		for _, q := range []*stmt{&quickLock, &farCommit} {
 			if err := w.later(q, nil); err != nil {
 				return false, err
@@ -239,8 +280,7 @@ func (w *Hauling) Fence(epoch int64) (bool, error) {
 // Turn changes state and epoch of a clock that has those given; else it does
 // nothing. One that is gone has no news.
 func (w *Hauling) Turn(epoch int64, state string, to int64, toState string) error {
-	_, err := w.raw.exec(w.ctx, &moveClock, []any{int64(w.shop), epoch, state, toState, to})
-	return err
+	return w.later(&moveClock, []any{int64(w.shop), epoch, state, toState, to})
 }
 
 // Arrive puts a clock here that is read, and not written yet.
@@ -254,8 +294,7 @@ func (w *Hauling) Arrive(c Clock) error {
 
 // Role changes what the shop is here.
 func (w *Hauling) Role(role string) error {
-	_, err := w.raw.exec(w.ctx, &setRole, []any{int64(w.shop), role})
-	return err
+	return w.later(&setRole, []any{int64(w.shop), role})
 }
 
 // End forgets that the shop was moved, and what was noted meanwhile; without,

@@ -40,7 +40,7 @@ func (c counted) later(ctx context.Context, q *stmt, args []any) error {
 	return d.later(ctx, q, args)
 }
 
-const aheadMost = 100 // statements that wait
+const aheadMost = 1000 // statements that wait
 
 func (s *pgSession) later(ctx context.Context, q *stmt, args []any) error {
 	if s.failed != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -17,6 +18,9 @@ import (
 type postgres struct {
 	pool  *pgxpool.Pool
 	tries int // of a transaction that the server ended, or lost
+
+	mu   sync.Mutex
+	more *postgres // see beside
 }
 
 const (
@@ -65,11 +69,44 @@ func connectPostgres(ctx context.Context, cfg *pgxpool.Config) (*postgres, error
 		pool.Close()
 		return nil, cannotConnect(err)
 	}
-	return &postgres{pool, serverTries}, nil
+	return &postgres{pool: pool, tries: serverTries}, nil
+}
+
+const (
+	besideMost = 4           // connections beside those of the pool
+	besideIdle = time.Minute // that they are kept unused
+)
+
+// beside is the same database on a few connections more, which are opened when
+// they are needed: who works there neither waits behind what is asked of the
+// pool nor takes a place there.
+func (e *postgres) beside() (*postgres, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.more == nil {
+		cfg := e.pool.Config()
+		cfg.AfterConnect = rehearse
+		cfg.MaxConns, cfg.MinConns, cfg.MinIdleConns, cfg.MaxConnIdleTime = besideMost, 0, 0, besideIdle
+		pool, err := pgxpool.NewWithConfig(context.Background(), cfg)
+		if err != nil {
+			return nil, err
+		}
+		e.more = &postgres{pool: pool, tries: e.tries}
+	}
+	return e.more, nil
 }
 
 func (e *postgres) name() string { return "postgres" }
-func (e *postgres) close() error { e.pool.Close(); return nil }
+
+func (e *postgres) close() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.more != nil {
+		e.more.pool.Close()
+	}
+	e.pool.Close()
+	return nil
+}
 
 // acquire takes a connection from the pool. While the server cannot be
 // reached, as while it restarts or another takes its place, it tries again.
@@ -256,6 +293,44 @@ func (s *pgSession) query(ctx context.Context, q *stmt, args []any, row func(fun
 	}
 	if err := rows.Err(); err != nil {
 		return s.fail(err)
+	}
+	s.answered = true
+	return nil
+}
+
+// queries runs statements that all travel in one packet.
+func (s *pgSession) queries(ctx context.Context, all []asked) (err error) {
+	if s.failed != nil {
+		return fmt.Errorf("after %w", s.failed)
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	b, sent := s.batch()
+	for _, a := range all {
+		b.Queue(a.q.postgres, a.args...)
+	}
+	res := s.conn.SendBatch(ctx, b)
+	defer func() {
+		if end := res.Close(); err == nil && end != nil {
+			err = s.fail(end)
+		}
+	}()
+	if err := skip(res, sent); err != nil {
+		return s.fail(err)
+	}
+	for _, a := range all {
+		rows, err := res.Query()
+		for err == nil && rows.Next() {
+			s.answered = true
+			err = a.row(rows.Scan)
+		}
+		if rows.Close(); err == nil {
+			err = rows.Err()
+		}
+		if err != nil {
+			return s.fail(err)
+		}
 	}
 	s.answered = true
 	return nil

@@ -28,6 +28,8 @@ func pgError(err error) error {
 		return fmt.Errorf("%w: %w", ErrMoved, err)
 	case "HA003":
 		return fmt.Errorf("%w: %w", errFenced, err)
+	case "HA004":
+		return fmt.Errorf("%w: %w", ErrClaim, err)
 	case "23505":
 		return fmt.Errorf("%w: %w", ErrUnique, err)
 	case "23514":

@@ -48,14 +48,11 @@ func (r *run) prepare(ctx context.Context) error {
 	}
 	err = r.src.Read(ctx, r.Shop, func(h *db.Hauled) error {
 		r.RowsAll = 0
-		for t := range r.src.Tables() {
-			n, err := h.Count(t)
-			if err != nil {
-				return err
-			}
+		counts, err := h.Counts(upTo(0, len(r.src.Tables())))
+		for _, n := range counts {
 			r.RowsAll += n
 		}
-		return nil
+		return err
 	})
 	if err != nil {
 		return err
@@ -80,32 +77,34 @@ func (r *run) ours(ctx context.Context) error {
 	return err
 }
 
+// upTo lists the tables from one to another, without that.
+func upTo(from, to int) (out []int) {
+	for t := from; t < to; t++ {
+		out = append(out, t)
+	}
+	return out
+}
+
 // erase deletes a shop's rows where it does not live, in pieces.
 func (r *run) erase(ctx context.Context, on *db.Haul) error {
-	for t := range on.Tables() {
-		for {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			var rows []db.Row
-			err := on.Read(ctx, r.Shop, func(h *db.Hauled) (err error) {
-				rows, err = h.Chunk(t, nil, eraseRow)
-				return err
-			})
-			if err != nil {
-				return err
-			}
-			if len(rows) == 0 {
-				break
-			}
-			keys := make([]db.Row, len(rows))
-			for i, row := range rows {
-				keys[i] = on.Key(t, row)
-			}
-			if err := on.Clear(ctx, r.Shop, r.Claim, t, keys); err != nil {
+	for t := 0; t < len(on.Tables()); {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		var p db.Piece
+		err := on.Read(ctx, r.Shop, func(h *db.Hauled) (err error) {
+			p, err = h.Piece(t, nil, eraseRow)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if len(p.Rows) > 0 {
+			if err := on.Clear(ctx, r.Shop, r.Claim, p.Rows); err != nil {
 				return err
 			}
 		}
+		t = p.Table
 	}
 	return nil
 }
@@ -116,24 +115,20 @@ type step struct {
 	changes []db.Change
 	keys    map[int][]db.Row // by table, each once
 	rows    map[int][]db.Row // those of the keys that there are
-	table   int
-	piece   []db.Row
+	piece   db.Piece
 	clock   db.Clock
 }
 
 // read takes a step's rows from a shard. piece may be nil.
 func (r *run) read(ctx context.Context, from *db.Haul, piece func(*db.Hauled, *step) error) (s step, err error) {
 	err = from.Read(ctx, r.Shop, func(h *db.Hauled) (err error) {
-		s = step{keys: map[int][]db.Row{}, rows: map[int][]db.Row{}}
+		s = step{keys: map[int][]db.Row{}}
 		var there bool
-		if s.clock, there, err = h.Clock(); err != nil {
+		if s.clock, there, s.changes, err = h.Noted(); err != nil {
 			return err
 		}
 		if !there {
 			return errors.New("the shop is not where it is to come from")
-		}
-		if s.changes, err = h.Changes(); err != nil {
-			return err
 		}
 		seen := map[string]bool{}
 		for _, c := range s.changes {
@@ -142,10 +137,8 @@ func (r *run) read(ctx context.Context, from *db.Haul, piece func(*db.Hauled, *s
 				s.keys[c.Table] = append(s.keys[c.Table], c.Key)
 			}
 		}
-		for t, keys := range s.keys {
-			if s.rows[t], err = h.Rows(t, keys); err != nil {
-				return err
-			}
+		if s.rows, err = h.Rows(s.keys); err != nil {
+			return err
 		}
 		if piece != nil {
 			return piece(h, &s)
@@ -158,7 +151,7 @@ func (r *run) read(ctx context.Context, from *db.Haul, piece func(*db.Hauled, *s
 // write puts a step's rows on a shard. All that was written is deleted before
 // any of it is put, so that rows may exchange what only one of them may have.
 func (r *run) write(ctx context.Context, on *db.Haul, s step, more func(*db.Hauling) error) error {
-	if len(s.changes) == 0 && len(s.piece) == 0 && more == nil {
+	if len(s.changes) == 0 && len(s.piece.Rows) == 0 && more == nil {
 		return nil
 	}
 	return on.Write(ctx, r.Shop, r.Claim, func(w *db.Hauling) error {
@@ -171,9 +164,12 @@ func (r *run) write(ctx context.Context, on *db.Haul, s step, more func(*db.Haul
 			if err := w.Put(t, s.rows[t]); err != nil {
 				return err
 			}
+			if err := w.Put(t, s.piece.Rows[t]); err != nil {
+				return err
+			}
 		}
-		if err := w.Put(s.table, s.piece); err != nil || more == nil {
-			return err
+		if more == nil {
+			return nil
 		}
 		return more(w)
 	})
@@ -206,18 +202,17 @@ func (r *run) tail(ctx context.Context, from, on *db.Haul) (int, error) {
 // same compares what a step carried over with what stands on the shard.
 func (r *run) same(ctx context.Context, on *db.Haul, s step) error {
 	return on.Read(ctx, r.Shop, func(h *db.Hauled) error {
-		for t, keys := range s.keys {
-			got, err := h.Rows(t, keys)
-			if err != nil {
-				return err
-			}
-			if len(got) != len(s.rows[t]) || total(got) != total(s.rows[t]) {
-				return fmt.Errorf("%w: table %s", errDiffer, on.Tables()[t])
+		got, err := h.Rows(s.keys)
+		for t := range s.keys {
+			if err == nil && !alike(got[t], s.rows[t]) {
+				err = fmt.Errorf("%w: table %s", errDiffer, on.Tables()[t])
 			}
 		}
-		return nil
+		return err
 	})
 }
+
+func alike(a, b []db.Row) bool { return len(a) == len(b) && total(a) == total(b) }
 
 // copy carries piece by piece, and after each what was written meanwhile.
 func (r *run) copy(ctx context.Context) error {
@@ -231,8 +226,7 @@ func (r *run) copy(ctx context.Context) error {
 			return r.save(ctx, Checking)
 		}
 		s, err := r.read(ctx, r.src, func(h *db.Hauled, s *step) (err error) {
-			s.table = t
-			s.piece, err = h.Chunk(t, after, chunk)
+			s.piece, err = h.Piece(t, after, chunk)
 			return err
 		})
 		if err == nil {
@@ -247,8 +241,10 @@ func (r *run) copy(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		r.RowsDone += int64(len(s.piece))
-		r.advance(t, s.piece)
+		for _, rows := range s.piece.Rows {
+			r.RowsDone += int64(len(rows))
+		}
+		r.advance(s.piece)
 		if err := r.saveSometimes(ctx); err != nil {
 			return err
 		}
@@ -271,14 +267,14 @@ func (r *run) position() (table int, after db.Row, err error) {
 	return table, after, err
 }
 
-func (r *run) advance(t int, piece []db.Row) {
+func (r *run) advance(p db.Piece) {
 	switch tables := r.src.Tables(); {
-	case len(piece) == chunk:
-		r.Place = tables[t] + " " + r.src.KeyText(t, r.src.Key(t, piece[len(piece)-1]))
-	case t+1 < len(tables):
-		r.Place = tables[t+1]
-	default:
+	case p.Table == len(tables):
 		r.Place = "~" // after every table
+	case p.Last != nil:
+		r.Place = tables[p.Table] + " " + r.src.KeyText(p.Table, p.Last)
+	default:
+		r.Place = tables[p.Table]
 	}
 }
 
@@ -293,11 +289,12 @@ func (r *run) check(ctx context.Context) error {
 			r.Place = ""
 			return r.save(ctx, Closing)
 		}
-		rows := int64(-1)
+		var whole []int // tables of which this is the end
+		var counts []int64
 		s, err := r.read(ctx, r.src, func(h *db.Hauled, s *step) (err error) {
-			s.table = t
-			if s.piece, err = h.Chunk(t, after, chunk); err == nil && len(s.piece) < chunk {
-				rows, err = h.Count(t)
+			if s.piece, err = h.Piece(t, after, chunk); err == nil {
+				whole = upTo(t, s.piece.Table)
+				counts, err = h.Counts(whole)
 			}
 			return err
 		})
@@ -305,30 +302,33 @@ func (r *run) check(ctx context.Context) error {
 			return err
 		}
 		piece := s.piece
-		s.piece = nil
+		s.piece = db.Piece{}
 		if err := r.write(ctx, r.dst, s, nil); err != nil {
 			return err
 		}
-		keys := make([]db.Row, len(piece))
-		for i, row := range piece {
-			keys[i] = r.src.Key(t, row)
+		keys := map[int][]db.Row{}
+		for t, rows := range piece.Rows {
+			for _, row := range rows {
+				keys[t] = append(keys[t], r.src.Key(t, row))
+			}
 		}
 		err = r.dst.Read(ctx, r.Shop, func(h *db.Hauled) error {
-			got, err := h.Rows(t, keys)
+			got, err := h.Rows(keys)
+			for t, rows := range piece.Rows {
+				if err == nil && !alike(got[t], rows) {
+					err = fmt.Errorf("%w: table %s", errDiffer, r.src.Tables()[t])
+				}
+			}
 			if err != nil {
 				return err
 			}
-			if len(got) != len(piece) || total(got) != total(piece) {
-				return fmt.Errorf("%w: table %s", errDiffer, r.src.Tables()[t])
-			}
-			if rows >= 0 {
-				n, err := h.Count(t)
-				if err == nil && n != rows {
-					err = fmt.Errorf("%w: table %s has %d rows instead of %d", errDiffer, r.src.Tables()[t], n, rows)
+			there, err := h.Counts(whole)
+			for i, n := range there {
+				if err == nil && n != counts[i] {
+					err = fmt.Errorf("%w: table %s has %d rows instead of %d", errDiffer, r.src.Tables()[whole[i]], n, counts[i])
 				}
-				return err
 			}
-			return nil
+			return err
 		})
 		if err == nil {
 			err = r.at("checking")
@@ -342,8 +342,10 @@ func (r *run) check(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		r.Checked += int64(len(piece))
-		r.advance(t, piece)
+		for _, rows := range piece.Rows {
+			r.Checked += int64(len(rows))
+		}
+		r.advance(piece)
 		if err := r.saveSometimes(ctx); err != nil {
 			return err
 		}

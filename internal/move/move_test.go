@@ -91,11 +91,11 @@ func TestThereAndBack(t *testing.T) {
 	}
 	err = h.Read(t.Context(), room.Shop(), func(r *db.Hauled) error {
 		for i, table := range h.Tables() {
-			if n, err := r.Count(i); err != nil || n > 0 {
+			if n, err := r.Counts([]int{i}); err != nil || n[0] > 0 {
 				t.Errorf("%d rows of %s were left behind: %v", n, table, err)
 			}
 		}
-		_, there, err := r.Clock()
+		_, there, _, err := r.Noted()
 		if there {
 			t.Error("a clock was left behind")
 		}

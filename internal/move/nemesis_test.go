@@ -82,16 +82,22 @@ func (thing) Tags() []string { return nil }
 // yard is a fleet of a file and two databases.
 func yard(t *testing.T, postgres int, more ...*db.SchemaSet) *fleet.Fleet {
 	t.Helper()
+	dsns := []string{"s1.db"}
+	for range postgres {
+		dsns = append(dsns, dbtest.Postgres(t))
+	}
+	return yardOf(t, dsns, more...)
+}
+
+// yardOf is a fleet of these shards.
+func yardOf(t *testing.T, dsns []string, more ...*db.SchemaSet) *fleet.Fleet {
+	t.Helper()
 	dir, ctx := t.TempDir(), t.Context()
 	control, err := db.OpenControl(ctx, filepath.Join(dir, "control.db"), db.SQLiteOptions{}, []*db.SchemaSet{fleet.Schema, Schema})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { control.Close() })
-	dsns := []string{"s1.db"}
-	for range postgres {
-		dsns = append(dsns, dbtest.Postgres(t))
-	}
 	err = control.Change(ctx, func(tx *db.ControlTx) error {
 		for i, dsn := range dsns {
 			if _, err := tx.Exec(ctx, listShard, fmt.Sprintf("s%d", i+1), dsn); err != nil {
