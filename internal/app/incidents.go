@@ -48,6 +48,7 @@ const (
 	versionSkew        = "version-skew"
 	picturesApart      = "pictures-not-shared"
 	moveStuck          = "move-stuck"
+	watcherBlind       = "watcher-blind"
 	cacheLost          = "cache-lost"
 )
 
@@ -136,6 +137,9 @@ var incidentKinds = []meter.Kind{
 	{Name: moveStuck, Severity: meter.Warning, Grace: 2 * time.Minute,
 		Means: "A shop's move to another shard fails again and again; the shop is served where it is, unless it says otherwise.",
 		Next:  "Mend what it says: it is tried again by itself. Or give it up: haat move SHOP --cancel."},
+	{Name: watcherBlind, Severity: meter.Warning,
+		Means: "One of those that look for incidents sees nothing: what it looks at may be wrong, and nobody is told.",
+		Next:  "Mend what it says; if that is nothing, start haat again."},
 	{Name: orphanLeft, Severity: meter.Warning,
 		Means: "What an unfinished sign-up left on a shard cannot be erased; nobody sees it.",
 		Next:  "Look whether that shard takes writes; it is tried again every minute."},
@@ -172,10 +176,15 @@ type watcher struct {
 	name string
 	look func(context.Context) error
 	turn chan struct{} // taken by the look under way: an older one never overwrites a newer
+
+	mu   sync.Mutex
+	back time.Time // when a look last came back
+	saw  time.Time // when one last saw something; both when it began, before that
+	why  error     // why it sees nothing since
 }
 
 func newWatcher(name string, look func(context.Context) error) *watcher {
-	return &watcher{name: name, look: look, turn: make(chan struct{}, 1)}
+	return &watcher{name: name, look: look, turn: make(chan struct{}, 1), back: time.Now(), saw: time.Now()}
 }
 
 func (w *watcher) once(ctx context.Context) error {
@@ -187,7 +196,14 @@ func (w *watcher) once(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	return w.look(ctx)
+	err := w.look(ctx)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.back, w.why = time.Now(), err
+	if err == nil {
+		w.saw = w.back
+	}
+	return err
 }
 
 // openIncidents begins the register with what an earlier run left in it.
@@ -220,6 +236,7 @@ func (a *App) watch(ctx context.Context) {
 		newWatcher("shards", a.watchShards()),
 	}
 	a.workers.Go(func() { a.incidents.Keep(ctx) })
+	a.workers.Go(func() { a.watchWatchers(ctx) })
 	for _, w := range a.watchers {
 		a.workers.Go(func() {
 			t := time.NewTicker(watchEvery)

@@ -128,6 +128,7 @@ func (a *App) gauges() {
 	a.diskGauges()
 	a.replicaGauges()
 	a.budgetGauges()
+	a.watcherGauges()
 	a.meter.Counter("haat_statements_total", "Statements run on shops, those of events' handlers included; finding a shop costs none of these.", func() (n float64) {
 		for _, s := range a.fleet.Shards {
 			n += float64(s.Statements())

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -160,6 +161,68 @@ func TestAStopWaitsForNoBroker(t *testing.T) {
 	}
 }
 
+// memberOf takes part in the group of those that deliver, and delivers nothing.
+func memberOf(t *testing.T, o event.KafkaOptions, got func()) *kgo.Client {
+	client, err := kgo.NewClient(kgo.SeedBrokers(o.Brokers...), kgo.ConsumerGroup(o.Topic+".subscribers"), kgo.ConsumeTopics(o.Topic),
+		kgo.Balancers(kgo.CooperativeStickyBalancer()), kgo.SessionTimeout(o.Session), kgo.HeartbeatInterval(o.Session/10), kgo.DisableAutoCommit(),
+		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, all map[string][]int32) {
+			if len(all) > 0 {
+				got()
+			}
+		}))
+	if err != nil {
+		t.Error(err)
+	}
+	return client
+}
+
+// Ten thousand partitions of which nothing happens in any are no stall, though
+// nobody has them; once something waits in one, that one is.
+func TestIdlePartitionsAreNoStall(t *testing.T) {
+	defer event.Impatient(time.Second)()
+	const many = 10_000
+	f, o := embedded(t), topicOptions(t, eventtest.Fake(t).ListenAddrs())
+	o.Partitions = many
+	room := fleettest.NewShop(t, f, "a")
+	k, err := event.OverKafka(t.Context(), f, event.NewBus(f, quiet()), o, quiet())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer k.Close()
+	ctx, stop := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	defer all.Wait()
+	defer stop()
+	all.Go(func() { k.Watch(ctx) })
+	looks, last := 0, time.Time{}
+	stuck := func() (is []event.PartitionState) {
+		partitions, at := k.Partitions()
+		if at.After(last) && len(partitions) == many {
+			looks, last = looks+1, at
+		}
+		for _, p := range partitions {
+			if p.Stuck != "" {
+				is = append(is, p)
+			}
+		}
+		return is
+	}
+	await(t, "it was looked five times", func() bool {
+		if is := stuck(); len(is) > 0 {
+			t.Fatalf("%d partitions with nothing left are stuck, such as %+v", len(is), is[0])
+		}
+		return looks >= 5
+	})
+	for _, name := range f.ShardNames() {
+		all.Go(func() { k.Serve(ctx, name, time.Now().UnixMicro()) })
+	}
+	emit(t, room, happened{K: "a"})
+	await(t, "one is stuck", func() bool { return len(stuck()) > 0 })
+	if is := stuck(); len(is) != 1 || is[0].Stuck != event.StuckUnassigned || is[0].Partition != event.PartitionOf(room.Shop().String(), many) {
+		t.Errorf("stuck are %+v", is)
+	}
+}
+
 // Each way in which a partition can stand still is named, and one with nothing
 // left is none.
 func TestStalls(t *testing.T) {
@@ -210,6 +273,14 @@ func TestStalls(t *testing.T) {
 				}
 				return resp, nil, true
 			case *kmsg.FetchRequest:
+				if code == 0 { // as brokers wait for what is new
+					fake.SleepControl(func() {
+						select {
+						case <-time.After(100 * time.Millisecond):
+						case <-t.Context().Done():
+						}
+					})
+				}
 				resp := r.ResponseKind().(*kmsg.FetchResponse)
 				for _, topic := range r.Topics {
 					rt := kmsg.NewFetchResponseTopic()
@@ -247,6 +318,45 @@ func TestStalls(t *testing.T) {
 			some()
 			return stop
 		}},
+		{event.StuckIdle, func(t *testing.T, d *deliverer, _ event.KafkaOptions) func() {
+			stop := answer(kmsg.Fetch, 0) // nothing is new, it says
+			some()
+			return stop
+		}},
+		{event.StuckRetention, func(t *testing.T, d *deliverer, o event.KafkaOptions) func() {
+			d.kafka.PauseAll()
+			before := d.kafka.Stats().Published.Load()
+			some()
+			await(t, "all is published", func() bool { return d.kafka.Stats().Published.Load() >= before+4 })
+			admin := kadm.NewClient(clientOf(t, o.Brokers))
+			ends, err := admin.ListEndOffsets(t.Context(), o.Topic)
+			if err != nil {
+				t.Fatal(err)
+			}
+			some() // and of these none
+			if _, err := admin.DeleteRecords(t.Context(), ends.Offsets()); err != nil {
+				t.Fatal(err)
+			}
+			return nil
+		}},
+		{event.StuckRebalance, func(t *testing.T, d *deliverer, o event.KafkaOptions) func() {
+			stop := answer(kmsg.OffsetCommit, kerr.TopicAuthorizationFailed.Code)
+			some()
+			over, end := context.WithTimeout(t.Context(), 2*time.Minute)
+			d.all.Go(func() {
+				for over.Err() == nil { // somebody comes and goes
+					got := make(chan struct{}, 10)
+					c := memberOf(t, o, func() { got <- struct{}{} })
+					select {
+					case <-got:
+					case <-over.Done():
+					}
+					c.Close()
+				}
+			})
+			return func() { end(); stop() }
+		}},
+		{event.StuckElsewhere, nil},
 		{event.StuckUnassigned, nil},
 	} {
 		t.Run(c.want, func(t *testing.T) {
@@ -268,6 +378,11 @@ func TestStalls(t *testing.T) {
 					d.all.Go(func() { k.Serve(ctx, name, time.Now().UnixMicro()) })
 				}
 				defer func() { stop(); d.all.Wait(); k.Close() }()
+				if c.want == event.StuckElsewhere { // or somebody else has them, and does nothing
+					got := make(chan struct{}, 10)
+					defer memberOf(t, o, func() { got <- struct{}{} }).Close()
+					<-got
+				}
 				some()
 			}
 			watch, stop := context.WithCancel(t.Context())
