@@ -333,6 +333,7 @@ func (a *App) Serve(ctx context.Context, ready func()) error {
 		servers = append(servers, srv)
 	}
 	ready()
+	startDone()
 	select {
 	case err = <-failed:
 	case <-ctx.Done():

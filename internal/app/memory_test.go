@@ -145,3 +145,29 @@ func TestLittleIsKeptWhenIdle(t *testing.T) {
 	}
 	t.Logf("%d KiB are alive", n>>10)
 }
+
+// TestWhatTheStartNeededIsGivenBack looks at the pages of the test's own program.
+func TestWhatTheStartNeededIsGivenBack(t *testing.T) {
+	mapped := func() int64 {
+		b, err := os.ReadFile("/proc/self/status")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(b)) {
+			if f := strings.Fields(line); f[0] == "RssFile:" {
+				n, err := strconv.ParseInt(f[1], 10, 64)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return n
+			}
+		}
+		t.Fatal("the kernel does not say what is mapped")
+		return 0
+	}
+	before := mapped()
+	startDone()
+	if after := mapped(); after > before*3/4 {
+		t.Errorf("%d KiB of files were mapped before, %d after", before, after)
+	}
+}

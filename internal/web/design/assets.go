@@ -12,6 +12,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // AssetPath is where every host serves assets from.
@@ -48,8 +49,13 @@ type Asset struct {
 	Path string // "/assets/storefront-1f2e3d4c5b.css"
 	Type string // Content-Type
 	Body []byte
-	Gzip []byte // Body compressed at the best level; empty where that does not pay
+	gzip func() []byte
 }
+
+// Gzip gives Body compressed at the best level, or nothing where that does not
+// pay. It is compressed when it is asked for first: a process that serves no
+// page does not pay for it.
+func (f *Asset) Gzip() []byte { return f.gzip() }
 
 // Assets are the files of one surface, served under addresses that contain
 // the hash of their content. The zero value is not usable; see NewAssets.
@@ -76,9 +82,12 @@ func (a *Assets) Add(name string, body []byte) *Assets {
 	f := &Asset{
 		Path: AssetPath + strings.TrimSuffix(name, ext) + "-" + hex.EncodeToString(sum[:5]) + ext,
 		Type: kind, Body: body,
-	}
-	if z := compress(body); len(z) < len(body)*9/10 {
-		f.Gzip = z
+		gzip: sync.OnceValue(func() []byte {
+			if z := compress(body); len(z) < len(body)*9/10 {
+				return z
+			}
+			return nil
+		}),
 	}
 	a.byName[name], a.byPath[f.Path] = f, f
 	return a
@@ -156,9 +165,9 @@ func (f *Asset) Serve(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cache-Control", "public, max-age=31536000, immutable")
 	h.Add("Vary", "Accept-Encoding")
 	body := f.Body
-	if len(f.Gzip) > 0 && strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") && len(f.Gzip()) > 0 {
 		h.Set("Content-Encoding", "gzip")
-		body = f.Gzip
+		body = f.Gzip()
 	}
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	if r.Method != http.MethodHead {

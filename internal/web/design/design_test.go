@@ -129,7 +129,7 @@ func TestMinifyKeepsTheMeaning(t *testing.T) {
 func TestAssetsAreFoundByTheirHashedAddress(t *testing.T) {
 	a := NewAssets().Add("x.css", []byte("a { b: c }")).Add("y.js", bytes.Repeat([]byte("export {};\n"), 100))
 	f, ok := a.File(a.URL("y.js"))
-	if !ok || f.Type != "text/javascript; charset=utf-8" || len(f.Gzip) == 0 || len(f.Gzip) >= len(f.Body) {
+	if !ok || f.Type != "text/javascript; charset=utf-8" || len(f.Gzip()) == 0 || len(f.Gzip()) >= len(f.Body) {
 		t.Fatalf("%v %+v", ok, f)
 	}
 	if _, ok := a.File("/assets/x.css"); ok {
