@@ -184,6 +184,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (a *App, err error)
 	a.fetcher = fetch.New(fetch.Options{})
 	a.caller = post.New(post.Options{})
 	a.hooks = hook.NewSender(a.caller.Send, log)
+	catalog.KeepLists(share.Lists)
 	a.finder = search.NewFinder(search.Options{Bytes: share.Search, Log: log, Unwritten: a.writeSearch})
 	if err = a.openSecond(key); err != nil {
 		return a, err

@@ -48,7 +48,7 @@ func (s Size) String() string {
 }
 
 // Division is how the program's memory is divided. What is left, about a
-// fifth, is for requests under way, connections and the program itself.
+// sixth, is for requests under way, connections and the program itself.
 type Division struct {
 	Runtime     int64 // limit of the Go runtime: all but what SQLite takes, and a tenth
 	SQLite      int64 // page caches of all database connections, outside of the runtime
@@ -57,6 +57,7 @@ type Division struct {
 	Directory   int64 // which shop lives where
 	Pictures    int64 // pictures being worked on
 	Search      int64 // indexes of shops that are searched
+	Lists       int64 // lists of large shops
 	Readers     int   // reading connections of a database
 	CacheKiB    int64 // page cache of one connection
 	Shops       int   // entries of the directory's cache
@@ -72,11 +73,12 @@ const (
 	mostCacheKiB = 64 << 10
 )
 
-// Divide divides the memory for so many databases. Only the pages' and
-// the search's shares are kept full; the others are limits that a small platform stays far below.
+// Divide divides the memory for so many databases. Only the pages', the
+// search's and the lists' shares are kept full; the others are limits that a
+// small platform stays far below.
 func (c *Config) Divide() Division {
 	total := int64(c.Memory)
-	d := Division{SQLite: total / 4, Pages: total / 5, Directory: total / 20, Pictures: total / 4, Search: total / 16}
+	d := Division{SQLite: total / 4, Pages: total / 5, Directory: total / 20, Pictures: total / 4, Search: total / 16, Lists: total / 32}
 	databases := int64(c.Shards) + 1
 	d.Readers = max(4, 2*runtime.GOMAXPROCS(0))
 	for d.Readers > 2 && d.SQLite/(databases*int64(d.Readers+1)) < 2<<20 {

@@ -39,7 +39,7 @@ func TestTheMemoryIsDivided(t *testing.T) {
 		for _, shards := range []int{1, 4, 16} {
 			c := Config{Memory: total, Shards: shards}
 			d := c.Divide()
-			if sum := d.SQLite + d.Pages + d.Directory + d.Pictures; sum > int64(total)*8/10 {
+			if sum := d.SQLite + d.Pages + d.Directory + d.Pictures + d.Search + d.Lists; sum > int64(total)*85/100 {
 				t.Errorf("%v over %d shards: %d MiB are given out", total, shards, sum>>20)
 			}
 			if d.Runtime+d.SQLite > int64(total) {

@@ -152,11 +152,15 @@ const (
 		FROM x CROSS JOIN product q LEFT JOIN stock_product sp ON sp.shop = $1 AND sp.product = q.id
 		WHERE q.shop = $1 AND q.id = x.id) q
 	UNION ALL
-	SELECT 8, 0, b.first, 0, 0, 0, 0, 0, '', '', '', '', '', '', '', b.data FROM product_block b WHERE b.shop = $1
+	SELECT 8, 0, b.first, 0, 0, 0, 0, 0, '', '', '', '', '', '', '', b.data FROM product_block b
+		WHERE b.shop = $1 AND CAST($20 AS BIGINT) <> COALESCE((SELECT l.version FROM product_lists l WHERE l.shop = $1), -1)
 	UNION ALL
 	SELECT 9, 0, s.product, 0, 0, 0, 0, 0, '', '', '', '', '', '', '', ` + noKey + ` FROM stock_product s WHERE s.shop = $1 AND NOT s.sellable` + blocked + `
 	UNION ALL
 	SELECT 10, 0, ` + noKey + `, o.id, 0, 0, 0, 0, o.options, o.pairs, '', '', '', '', '', ` + noKey + ` FROM product_choices o WHERE o.shop = $1` + blocked + `
+	UNION ALL
+	SELECT 11, 0, ` + noKey + `, COALESCE((SELECT l.version FROM product_lists l WHERE l.shop = $1), -1), 0, 0, 0, 0, '', '', '', '', '', '', '', ` + noKey + `
+	FROM (SELECT b.first FROM product_block b WHERE b.shop = $1 ORDER BY b.first LIMIT 1) l
 	UNION ALL`
 
 	// ownSort is the order that the collection says.
@@ -180,7 +184,8 @@ func ReadCollectionPage(ctx context.Context, r db.Reader, handle string, f Filte
 	if offset == 0 {
 		offset = (page - 1) * perPage
 	}
-	args = append(args, offset, perPage)
+	kept := keptLists(r.Shop())
+	args = append(args, offset, perPage, kept.version)
 	sort := f.Sort
 	if sort == "" {
 		sort = ownOrder
@@ -203,10 +208,16 @@ func ReadCollectionPage(ctx context.Context, r db.Reader, handle string, f Filte
 	if err := p.fill(all); err != nil {
 		return p, err
 	}
-	if slices.ContainsFunc(all, func(t tagged) bool { return t.tag == rowBlock }) {
-		return p, p.pick(all, f, offset, perPage)
+	n := slices.IndexFunc(all, func(t tagged) bool { return t.tag == rowVersion })
+	if n < 0 {
+		return p, nil
 	}
-	return p, nil
+	if kept.version != all[n].i1 {
+		if kept, err = unpack(r.Shop(), all[n].i1, all); err != nil {
+			return p, err
+		}
+	}
+	return p, p.pick(kept, all, f, offset, perPage)
 }
 
 // optionArgs spreads choices over three groups of four, one for each name.

@@ -6,6 +6,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
+	"math/rand/v2"
 	"slices"
 
 	"haat/internal/db"
@@ -34,7 +36,10 @@ var (
 	dropBlock  = db.Q(`DELETE FROM product_block WHERE shop = $1 AND first = $2`)
 	dropBlocks = db.Q(`DELETE FROM product_block WHERE shop = $1`)
 	readBlocks = db.Q(`SELECT b.first, b.data FROM product_block b WHERE b.shop = $1 ORDER BY b.first`)
-	isLarge    = db.Q(`SELECT p.id FROM product p WHERE p.shop = $1 LIMIT 1 OFFSET $2`)
+	newVersion = db.Q(`
+		INSERT INTO product_lists (shop, version) VALUES ($1, $2)
+		ON CONFLICT (shop) DO UPDATE SET version = excluded.version`)
+	isLarge = db.Q(`SELECT p.id FROM product p WHERE p.shop = $1 LIMIT 1 OFFSET $2`)
 
 	listedColumns = `SELECT p.id, p.price, p.price_max, p.created_at, p.choices, p.sort, p.compare_at, p.variants, p.variant,
 		p.handle, p.title, p.vendor, p.image, p.width, p.height, p.alt, p.placeholder FROM product p
@@ -232,7 +237,13 @@ func repack(ctx context.Context, tx *db.Tx, products ...id.Product) error {
 		}
 		products = products[n:]
 	}
-	return nil
+	return written(ctx, tx)
+}
+
+// written says that the blocks have another content than any before.
+func written(ctx context.Context, tx *db.Tx) error {
+	_, err := tx.Exec(ctx, newVersion, 1+rand.Int64N(math.MaxInt64))
+	return err
 }
 
 // update writes a block anew, with these of its products as their rows are.
@@ -303,7 +314,7 @@ func packAll(ctx context.Context, tx *db.Tx) error {
 			return err
 		}
 		if all = all[n:]; len(all) == 0 {
-			return nil
+			return written(ctx, tx)
 		}
 		first = all[0].id
 	}

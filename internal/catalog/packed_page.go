@@ -9,13 +9,10 @@ import (
 	"haat/internal/id"
 )
 
-// candidate is an entry that passes, with what decides its place.
+// candidate is an entry that passes, with what decides its place before its time.
 type candidate struct {
-	entry   []byte
-	rest    []byte // after the places in collections
-	key     int64  // the less the earlier
-	title   []byte // then this
-	created int64  // then the later
+	*entry
+	key int64 // the less the earlier
 }
 
 // order says what decides places.
@@ -38,7 +35,7 @@ func (o order) compare(a, b *candidate) int {
 			return c
 		}
 	}
-	return bytes.Compare(a.entry[4:atPrice], b.entry[4:atPrice])
+	return bytes.Compare(a.raw[4:atPrice], b.raw[4:atPrice])
 }
 
 // first keeps the first of many candidates.
@@ -67,14 +64,11 @@ func (f *first) cut() {
 
 // pick fills in what the rows of products would have said, from the blocks.
 // The rest of the page is there.
-func (p *CollectionPage) pick(all []tagged, f Filter, offset, perPage int) error {
+func (p *CollectionPage) pick(from *unpacked, all []tagged, f Filter, offset, perPage int) error {
 	shared := map[int64]*list{}
 	soldOut := map[id.Product]bool{}
-	var blocks [][]byte
 	for _, row := range all {
 		switch row.tag {
-		case rowBlock:
-			blocks = append(blocks, row.other)
 		case rowSoldOut:
 			soldOut[id.Product(row.key)] = true
 		case rowChoices:
@@ -90,58 +84,49 @@ func (p *CollectionPage) pick(all []tagged, f Filter, offset, perPage int) error
 	least, most := max(0, f.Min), max(0, f.Max)
 	p.Total, p.All, p.Min, p.Max = 0, 0, 0, 0
 	lastID, last := int64(0), none
-	damaged := false
-	look := func(e []byte) {
-		u := unread{b: e[atSort:]}
-		title := u.text()
-		position, in := u.place(p.ID)
-		if damaged = damaged || u.bad; p.Handle != AllProducts && !in {
-			return
+	for i := range slices.Backward(from.entries) { // the newest first, of which most lists show some
+		e := &from.entries[i]
+		position := int64(0)
+		if p.Handle != AllProducts {
+			var in bool
+			if position, in = e.place(p.ID); !in {
+				continue
+			}
 		}
-		price, high, choices := int64(le.Uint64(e[atPrice:])), int64(le.Uint64(e[atMax:])), int64(le.Uint64(e[atChoices:]))
-		if p.All++; p.All == 1 || price < p.Min {
-			p.Min = price
+		if p.All++; p.All == 1 || e.price < p.Min {
+			p.Min = e.price
 		}
-		p.Max = max(p.Max, high)
-		if choices != lastID {
-			lastID, last = choices, shared[choices]
+		p.Max = max(p.Max, e.high)
+		if e.choices != lastID {
+			lastID, last = e.choices, shared[e.choices]
 			if last == nil {
 				last = none
 			}
 		}
 		last.products++
-		if !last.wanted || high < least || most > 0 && price > most || f.Available && soldOut[id.Product(e[4:atPrice])] {
-			return
+		if !last.wanted || e.high < least || most > 0 && e.price > most || f.Available && soldOut[e.product()] {
+			continue
 		}
 		p.Total++
-		c := candidate{entry: e, rest: u.b, created: int64(le.Uint64(e[atCreated:]))}
+		c := candidate{entry: e}
 		switch o.by {
 		case PriceUp:
-			c.key = price
+			c.key = e.price
 		case PriceDown:
-			c.key = -price
+			c.key = -e.price
 		case ByHand:
 			c.key = position
-		case ByTitle:
-			c.title = title
 		}
 		top.add(c)
 	}
-	for _, b := range slices.Backward(blocks) { // the newest first, of which most lists show some
-		if err := entries(b, look); err != nil {
-			return err
-		}
-	}
 	top.cut()
 	for _, c := range top.best[min(offset, len(top.best)):] {
-		u := unread{b: c.rest}
-		card := u.card(c.entry)
+		card, err := c.read()
+		if err != nil {
+			return err
+		}
 		card.Sellable = !soldOut[card.Product]
 		p.Cards = append(p.Cards, card)
-		damaged = damaged || u.bad
-	}
-	if damaged {
-		return errBlock
 	}
 	var shown facets
 	for _, l := range shared {

@@ -18,6 +18,7 @@ import (
 
 var (
 	forgetBlocks = db.Q(`DELETE FROM product_block WHERE shop = $1`)
+	forgetLists  = db.Q(`DELETE FROM product_lists WHERE shop = $1`)
 	countBlocks  = db.Q(`SELECT COUNT(*) FROM product_block WHERE shop = $1`)
 	spoilPrice   = db.Q(`UPDATE product SET price = price + 1 WHERE shop = $1 AND id = $2`)
 )
@@ -161,6 +162,16 @@ func (s *shelf) agree() {
 	}
 	back := errors.New("rolled back")
 	_, err := s.room.Change(ctx, func(tx *db.Tx) error {
+		if n, err := tx.Exec(ctx, forgetLists); err != nil || n != 1 { // as before there was such a row
+			return fmt.Errorf("%d versions: %w", n, err)
+		}
+		unknown, err := read(tx)
+		if err != nil {
+			return err
+		}
+		if !reflect.DeepEqual(unknown, packed) {
+			s.t.Fatal("lists that were kept say something else than those that were not")
+		}
 		if n, err := tx.Exec(ctx, forgetBlocks); err != nil || n < 2 {
 			return fmt.Errorf("%d blocks: %w", n, err)
 		}

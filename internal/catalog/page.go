@@ -95,6 +95,7 @@ const (
 	rowBlock   // of a large shop's lists: see packed.go
 	rowSoldOut // a product of it that cannot be bought
 	rowChoices // a list of options that its products have
+	rowVersion // which content its blocks have together
 )
 
 const (
