@@ -168,7 +168,7 @@ func (s *site) buy(x *tenant, most int) *buying {
 					if n >= 5 {
 						return
 					}
-				case <-time.After(20 * time.Millisecond):
+				case <-time.After(100 * time.Millisecond): // so that it lasts as long as the moves
 				}
 				b.order(body, fmt.Sprint("buyer ", sum.Orders, i, " ", n), fmt.Sprintf("10.%d.%d.%d", sum.Orders%200, i, n))
 			}
