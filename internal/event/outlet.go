@@ -119,12 +119,50 @@ var (
 	readNews = db.Q(`
 		SELECT seq, event, at, topic, key, tags, payload FROM shop_outbox
 		WHERE shop = $1 AND seq > $2 ORDER BY seq LIMIT $3`)
-	readCursors = db.Q(`SELECT name, seq FROM event_cursor WHERE shop = $1`)
-	readParked  = db.Q(`SELECT DISTINCT name FROM event_parked WHERE shop = $1`)
+	// readStand reads whose turn it is, how far everybody has come, and who has
+	// parked something.
+	readStand = db.Q(`
+		SELECT 0 AS kind, t.shard AS name, t.epoch AS n FROM event_turn t WHERE t.shop = $1
+		UNION ALL SELECT 1, c.name, c.seq FROM event_cursor c WHERE c.shop = $1
+		UNION ALL SELECT DISTINCT 2, p.name, CAST(0 AS BIGINT) FROM event_parked p WHERE p.shop = $1`)
 )
 
 func scanRecord(r *record) []any {
 	return []any{&r.seq, &r.event, &r.at, &r.topic, &r.key, &r.tags, &r.payload}
+}
+
+// stand is where a shop's delivery stands.
+type stand struct {
+	turn
+	cursors map[string]int64
+	parked  map[string]bool
+}
+
+func (s *stand) read(ctx context.Context, room *fleet.Room) error {
+	*s = stand{cursors: map[string]int64{}, parked: map[string]bool{}}
+	type row struct {
+		kind int64
+		name string
+		n    int64
+	}
+	var all []row
+	err := room.View(ctx, fleet.Newest, func(r db.Reader) (err error) {
+		all, err = db.All(ctx, r, readStand, func(r *row) []any { return []any{&r.kind, &r.name, &r.n} })
+		return err
+	})
+	for _, r := range all {
+		switch r.kind {
+		case 0:
+			s.turn = turn{r.name, r.n}
+		case 1:
+			for name := range strings.SplitSeq(r.name, " ") {
+				s.cursors[name] = max(s.cursors[name], r.n)
+			}
+		case 2:
+			s.parked[r.name] = true
+		}
+	}
+	return err
 }
 
 // load reads how far everybody has come, once for all of an outlet's units,
@@ -137,34 +175,19 @@ func (b *Bus) load(ctx context.Context, room *fleet.Room, u *unit) error {
 	o.once.Lock()
 	defer o.once.Unlock()
 	if !o.read {
-		if err := o.claim(ctx, room); err != nil { // before anything is read
+		var now stand
+		if err := now.read(ctx, room); err != nil {
 			return err
 		}
-		type cursor struct {
-			name string
-			seq  int64
-		}
-		var cursors []cursor
-		var parked []string
-		err := room.View(ctx, fleet.Newest, func(r db.Reader) (err error) {
-			if cursors, err = db.All(ctx, r, readCursors, func(c *cursor) []any { return []any{&c.name, &c.seq} }); err != nil {
+		if now.turn != o.turn() { // what was read may still change
+			if err := o.claim(ctx, room); err != nil {
 				return err
 			}
-			parked, err = db.All(ctx, r, readParked, func(s *string) []any { return []any{s} })
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		o.cursors, o.parked, o.read = map[string]int64{}, map[string]bool{}, true
-		for _, c := range cursors {
-			for name := range strings.SplitSeq(c.name, " ") {
-				o.cursors[name] = max(o.cursors[name], c.seq)
+			if err := now.read(ctx, room); err != nil {
+				return err
 			}
 		}
-		for _, name := range parked {
-			o.parked[name] = true
-		}
+		o.cursors, o.parked, o.read = now.cursors, now.parked, true
 	}
 	u.places = make([]place, len(u.lane.subs))
 	for i, s := range u.lane.subs {

@@ -127,14 +127,12 @@ func turnOf(ctx context.Context, room *fleet.Room) (is turn, err error) {
 	return is, err
 }
 
+func (o *outlet) turn() turn { return turn{o.shard, o.epoch} }
+
 // claim raises the shop's epoch to ours, if it is lower.
 func (o *outlet) claim(ctx context.Context, room *fleet.Room) error {
-	is, err := turnOf(ctx, room)
-	if err != nil || is.shard == o.shard && is.epoch == o.epoch {
-		return err
-	}
 	n := int64(0)
-	_, err = room.Here().Change(ctx, func(tx *db.Tx) (err error) {
+	_, err := room.Here().Change(ctx, func(tx *db.Tx) (err error) {
 		n, err = tx.Exec(ctx, claimTurn, o.shard, o.epoch)
 		return err
 	})
@@ -162,7 +160,7 @@ func (o *outlet) change(ctx context.Context, room *fleet.Room, fn func(*db.Tx) e
 		if look != nil {
 			return errors.Join(err, look)
 		}
-		if is.shard != o.shard || is.epoch != o.epoch {
+		if is != o.turn() {
 			err = fmt.Errorf("%w: %w", errTurn, err)
 		}
 	}
