@@ -180,7 +180,7 @@ func TestSeededShopsSell(t *testing.T) {
 			if len(pictureOf.FindAllString(body, -1)) < 2 {
 				t.Errorf("shop %d: %s has no pictures", i, path)
 			}
-			if i > 3 {
+			if i > 0 {
 				continue // shops have the same few hundred pictures
 			}
 			for _, at := range pictureOf.FindAllString(body, -1) {
