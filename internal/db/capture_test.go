@@ -176,6 +176,21 @@ CREATE TABLE kind_one (
 			if err := s.View(ctx, id.Shop(moving), 1, func(*View) error { return nil }); err != nil {
 				t.Errorf("a read behind the fence: %v", err)
 			}
+			// What a change did not find is so only where the shop lives.
+			missing := errors.New("there is no such thing")
+			looks := func() error {
+				_, err := s.Change(ctx, id.Shop(moving), 1, func(*Tx) error { return missing })
+				return err
+			}
+			if err := looks(); !errors.Is(err, missing) {
+				t.Errorf("a change that finds nothing behind the fence: %v", err)
+			}
+			if err := from.Write(ctx, id.Shop(moving), 6, func(w *Hauling) error { return w.Turn(1, StateMoving, 1, StateGone) }); err != nil {
+				t.Fatal(err)
+			}
+			if err := looks(); !errors.Is(err, ErrMoved) {
+				t.Errorf("a change that finds nothing where the shop is gone from: %v", err)
+			}
 		})
 	}
 }

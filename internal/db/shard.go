@@ -228,6 +228,11 @@ func (s *Shard) change(ctx context.Context, shop id.Shop, epoch int64, fn func(*
 	w.run = func(raw session) error {
 		tx = &Tx{shop: shop, now: time.Now().UTC().Truncate(time.Microsecond), s: counted{raw, &s.stmts}}
 		if err := fn(tx); err != nil {
+			// What it did not find may be elsewhere: it was perhaps looking at what is
+			// left of a shop that has moved.
+			if c, ok, look := readClock(ctx, raw, shop); look == nil && !(ok && c.Epoch == epoch && c.Readable()) {
+				return ErrMoved
+			}
 			return err
 		}
 		w.tick = &tick{shop: int64(shop), epoch: epoch, at: tx.now.UnixMicro(), out: tx.out}

@@ -111,6 +111,57 @@ func TestThereAndBack(t *testing.T) {
 	}
 }
 
+// What was begun before the shop was open where it moves to, and ended after, is
+// on the old copy as well: to go back needs no copying.
+func TestAWriteThatBeganBeforeTheShopWasOpen(t *testing.T) {
+	f := yard(t, 2)
+	room, _ := filled(t, f)
+	var armed atomic.Bool
+	begun, end, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	m := works(t, f, func(m *Mover) {
+		m.at = func(stage string) error {
+			if stage == "decided" && armed.CompareAndSwap(true, false) {
+				now, err := f.ByID(context.WithoutCancel(t.Context()), room.Shop())
+				if err != nil {
+					return err
+				}
+				go func() {
+					_, err := now.Change(context.WithoutCancel(t.Context()), func(tx *db.Tx) error {
+						_, err := tx.Exec(context.WithoutCancel(t.Context()), addOp, "one", 20, nil, []byte{}, true)
+						close(begun)
+						<-end
+						return err
+					})
+					ended <- err
+				}()
+				<-begun
+			}
+			return nil
+		}
+	})
+	goTo(t, m, room, "s2") // a database: a file has one writer, the mover included
+	at, err := f.ByID(t.Context(), room.Shop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	armed.Store(true)
+	goTo(t, m, at, "s3")
+	close(end)
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	back, err := m.Reverse(t.Context(), room.Shop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if back = await(t, m, back.ID, arrived); back.Phase != Kept || back.RowsDone != 0 {
+		t.Errorf("to go back, %d rows were copied: %+v", back.RowsDone, back)
+	}
+	if n := rowsOf(t, room); n != 21 {
+		t.Errorf("%d rows instead of 21", n)
+	}
+}
+
 // A mover that slept while another finished its work writes nothing any more.
 func TestAMoverThatSlept(t *testing.T) {
 	f := yard(t, 1)

@@ -83,14 +83,21 @@ func (r *run) fence(ctx context.Context) error {
 }
 
 // last carries over what is left of a shop that is closed, puts its clock at
-// the destination, and compares.
+// the destination, and compares. From here on what is written there is noted:
+// once the move is decided, a change may begin before the shop is open, and end
+// after.
 func (r *run) last(ctx context.Context) error {
 	s, err := r.read(ctx, r.src, nil)
 	if err != nil {
 		return err
 	}
 	s.clock.Epoch = r.Epoch + 1
-	if err := r.write(ctx, r.dst, s, func(w *db.Hauling) error { return w.Arrive(s.clock) }); err != nil {
+	if err := r.write(ctx, r.dst, s, func(w *db.Hauling) error {
+		if err := w.Arrive(s.clock); err != nil {
+			return err
+		}
+		return w.Role(db.Record)
+	}); err != nil {
 		return err
 	}
 	if err := r.at("carried"); err != nil {
@@ -163,6 +170,15 @@ func (r *run) reopen(ctx context.Context) error {
 		return err
 	}
 	r.Fleet.Relocated(r.Shop, r.From)
+	err = r.dst.Write(ctx, r.Shop, r.Claim, func(w *db.Hauling) error {
+		if err := w.Role(db.Copy); err != nil {
+			return err
+		}
+		return w.Forget()
+	})
+	if err != nil {
+		return err
+	}
 	ok, err := r.change(ctx, reopened, r.ID, r.Claim, time.Now())
 	if err == nil && !ok {
 		err = db.ErrClaim
