@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // Server is what a PostgreSQL server says of itself and of the database that
@@ -23,10 +24,11 @@ type Server struct {
 // Look asks the server at dsn what it is. It opens one connection, changes
 // nothing, and accepts a standby. Its errors are one line each.
 func Look(ctx context.Context, dsn string) (s Server, err error) {
-	cfg, err := pgx.ParseConfig(dsn)
+	pool, err := pgxpool.ParseConfig(dsn) // it may say how large the pool is to be
 	if err != nil {
 		return s, plainDSN(err)
 	}
+	cfg := pool.ConnConfig
 	if cfg.ConnectTimeout == 0 {
 		cfg.ConnectTimeout = connectWait
 	}

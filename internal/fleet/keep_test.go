@@ -101,7 +101,7 @@ func TestShardsFillAndEmpty(t *testing.T) {
 			ctx, dir := t.Context(), t.TempDir()
 			control, first, second := filepath.Join(dir, "control.db"), "", "b.db"
 			if engine == "postgres" {
-				control, first, second = dbtest.Postgres(t), dbtest.Postgres(t), dbtest.Postgres(t)
+				control, first, second = dbtest.Postgres(t), dbtest.Postgres(t), dbtest.Postgres(t)+"&pool_max_conns=8"
 			}
 			f := fleettest.OpenFleet(t, dir, control, first, []*db.SchemaSet{noteSchema}, nil)
 			if engine == "sqlite" { // which begins with two
