@@ -25,25 +25,26 @@ const (
 )
 
 // farFleet serves a shard that is far away, with so many connections to it.
-func (r *run) farFleet(ctx context.Context, conns int) (*server, error) {
+func (r *run) farFleet(ctx context.Context, conns int) (*database, *server, error) {
 	db, flags, err := r.fleet()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if flags[3], err = r.slowLink(db, farAway); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	flags[3] += fmt.Sprintf("&pool_max_conns=%d", conns)
 	if r.without {
 		flags = append(flags, "--no-budgets")
 	}
-	return r.serve(ctx, "data", flags...)
+	s, err := r.serve(ctx, "data", flags...)
+	return db, s, err
 }
 
 // saturatedByReads has merchants save, at first in quiet.
 func saturatedByReads(ctx context.Context, r *run) error {
 	r.Injected = fmt.Sprintf("%d searches a second in two shops, while their merchants and another save %d times a second, on a shard with 8 connections that is %v away", searchRate, merchantRate, farAway)
-	s, err := r.farFleet(ctx, 8)
+	_, s, err := r.farFleet(ctx, 8)
 	if err != nil {
 		return err
 	}
