@@ -108,7 +108,7 @@ func (a *App) openCarrier(ctx context.Context) (err error) {
 const publishesWithin = 5 * time.Second
 
 // watchedWithin is how long the partitions may go unseen before it is said.
-const watchedWithin = 10 * time.Second
+const watchedWithin = 8 * time.Second
 
 // watchTopic tells of events that do not come to the topic, of partitions that
 // nobody comes on with, and of records that are no events.

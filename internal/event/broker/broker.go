@@ -28,6 +28,7 @@ func Fake() (*kfake.Cluster, error) {
 // Kafka is a real broker.
 type Kafka struct {
 	Addr  string
+	Far   string // see NewKafkaFrom
 	dir   string
 	cmd   *exec.Cmd
 	ended chan struct{}
@@ -36,10 +37,10 @@ type Kafka struct {
 const properties = `process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@%[2]s
-listeners=PLAINTEXT://%[1]s,CONTROLLER://%[2]s
-advertised.listeners=PLAINTEXT://%[1]s
+listeners=PLAINTEXT://%[1]s,CONTROLLER://%[2]s%[4]s
+advertised.listeners=PLAINTEXT://%[1]s%[5]s
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,FAR:PLAINTEXT
 log.dirs=%[3]s/data
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=4
@@ -52,16 +53,24 @@ auto.create.topics.enable=false
 
 // NewKafka starts a broker of one node, which is its own controller and keeps
 // its files in dir. Kill it; it ends with this process at the latest.
-func NewKafka(dir string) (*Kafka, error) {
+func NewKafka(dir string) (*Kafka, error) { return NewKafkaFrom(dir, "") }
+
+// NewKafkaFrom starts one that says to those who come to its address Far that
+// they are to come to another: to a proxy, say, that leads to Far.
+func NewKafkaFrom(dir, proxy string) (*Kafka, error) {
 	k := &Kafka{dir: dir}
-	var err, more error
 	var controller string
-	k.Addr, err = freeAddress()
-	controller, more = freeAddress()
-	if err := errors.Join(err, more); err != nil {
-		return nil, err
+	for _, at := range []*string{&k.Addr, &k.Far, &controller} {
+		var err error
+		if *at, err = freeAddress(); err != nil {
+			return nil, err
+		}
 	}
-	if err := os.WriteFile(filepath.Join(k.dir, "server.properties"), fmt.Appendf(nil, properties, k.Addr, controller, k.dir), 0o600); err != nil {
+	more, told := "", ""
+	if proxy != "" {
+		more, told = ",FAR://"+k.Far, ",FAR://"+proxy
+	}
+	if err := os.WriteFile(filepath.Join(k.dir, "server.properties"), fmt.Appendf(nil, properties, k.Addr, controller, k.dir, more, told), 0o600); err != nil {
 		return nil, err
 	}
 	format, err := k.java("kafka.tools.StorageTool", "format", "-t", "4L6g3nShT-eMCtK--X86sw", "-c", filepath.Join(k.dir, "server.properties"))
