@@ -15,8 +15,12 @@ type database struct {
 }
 
 // newServer starts a PostgreSQL server.
-func (r *run) newServer() (*cluster.Server, error) {
-	s, err := cluster.Start(false)
+func (r *run) newServer() (*cluster.Server, error) { return r.startServer(false) }
+
+// startServer starts a PostgreSQL server, which is another than those before it
+// also by its own account if own is true.
+func (r *run) startServer(own bool) (*cluster.Server, error) {
+	s, err := cluster.Start(own)
 	if err != nil {
 		return nil, err
 	}
