@@ -44,7 +44,7 @@ type Host struct {
 
 // Options are what haat bench can be told.
 type Options struct {
-	Names      []string      `arg:"" optional:"" name:"benchmark" help:"Which: page-hit, page-miss, mix, create, order, hot-sku, spike, import, big-shop, search, events, journey. All, unless given; 'table' measures nothing, and writes --doc and the charts again."`
+	Names      []string      `arg:"" optional:"" name:"benchmark" help:"Which: page-hit, page-miss, mix, create, order, hot-sku, spike, import, big-shop, search, events, fleet, journey. All, unless given; 'table' measures nothing, and writes --doc and the charts again."`
 	Out        string        `default:"docs/benchmarks" help:"Folder that gets a JSON file and a chart of each." type:"path"`
 	For        time.Duration `default:"3s" help:"How long each measurement lasts."`
 	Rounds     int           `default:"3" help:"How often those that are compared take turns."`
@@ -137,6 +137,7 @@ var all = []struct {
 	{"big-shop", "A collection's page, sorted and filtered, of a small and a large shop in turns, none of them kept", (*bench).bigShop},
 	{"search", "A search page, in process, of shops of several sizes: the first search, which builds the index, and further ones of every kind", (*bench).searches},
 	{"events", "Events from their commit to their effect, on every road; and from a price's change to another process's page", (*bench).events},
+	{"fleet", "A shard on PostgreSQL: whole durable orders beside pgbench -N on the same server, product pages with 0, 1 and 2 replicas, and what routing adds; in turns, in process", (*bench).fleet},
 	{"journey", "Shoppers over HTTP, closed loop, on the embedded engine; load and server share the processors", (*bench).journey},
 }
 

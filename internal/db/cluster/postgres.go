@@ -34,6 +34,7 @@ type Server struct {
 	as    user
 	guard *exec.Cmd     // the shell that ends the server
 	alive *os.File      // closing it is what ends the server
+	quick bool          // and loses what it has said to be written, if the machine dies
 	gone  chan struct{} // closed when no process of the server is left
 
 	mu    sync.Mutex
@@ -56,7 +57,13 @@ wait $pid
 
 // Start starts a server. With its own system identifier it is no copy of the
 // others that are started here, which takes a second or two longer.
-func Start(own bool) (*Server, error) {
+func Start(own bool) (*Server, error) { return start(own, true) }
+
+// StartDurable starts a server with PostgreSQL's own defaults of what is on the
+// disk when, as one that is measured must have.
+func StartDurable() (*Server, error) { return start(false, false) }
+
+func start(own, quick bool) (*Server, error) {
 	fill := copyTree
 	if own {
 		fill = func(to, _ string, as user) error {
@@ -83,7 +90,7 @@ func Start(own bool) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{dir: dir, bin: bin, as: as}
+	s := &Server{dir: dir, bin: bin, as: as, quick: quick}
 	err = fill(s.data(), template, as)
 	if err == nil {
 		err = s.start()
@@ -103,19 +110,20 @@ func (s *Server) data() string { return filepath.Join(s.dir, "data") }
 func (s *Server) start() error {
 	s.gone = make(chan struct{})
 	args := []string{"-c", guardScript, "sh", s.dir, filepath.Join(s.bin, "postgres"), "-D", s.data(), "-k", s.dir}
-	for _, setting := range []string{
+	settings := []string{
 		"listen_addresses=", // a socket in a folder that only we can enter
 		"max_connections=200",
-		"fsync=off",
-		"synchronous_commit=off",
-		"full_page_writes=off",
 		"wal_level=logical",
 		"max_wal_size=256MB",
 		"shared_buffers=64MB",
 		"autovacuum_naptime=10s",
 		"timezone=UTC",
 		"log_timezone=UTC",
-	} {
+	}
+	if s.quick {
+		settings = append(settings, "fsync=off", "synchronous_commit=off", "full_page_writes=off")
+	}
+	for _, setting := range settings {
 		args = append(args, "-c", setting)
 	}
 	stdin, alive, err := os.Pipe()

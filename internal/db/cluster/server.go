@@ -77,11 +77,8 @@ func (s *Server) Replica() (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Server{dir: dir, bin: s.bin, as: s.as}
-	copied := exec.Command(filepath.Join(s.bin, "pg_basebackup"), "-D", r.data(), "-h", s.dir, "-U", "postgres", "-X", "stream", "-c", "fast", "-R", "--no-sync")
-	copied.Dir = dir
-	copied.SysProcAttr = &syscall.SysProcAttr{Credential: s.as.credential()}
-	out, err := copied.CombinedOutput()
+	r := &Server{dir: dir, bin: s.bin, as: s.as, quick: s.quick}
+	out, err := s.Program("pg_basebackup", "-D", r.data(), "-X", "stream", "-c", "fast", "-R", "--no-sync").CombinedOutput()
 	if err == nil {
 		out = nil
 		err = r.start()
@@ -90,6 +87,18 @@ func (s *Server) Replica() (*Server, error) {
 		return nil, errors.Join(fmt.Errorf("make a standby: %w: %s", err, out), r.Close())
 	}
 	return r, nil
+}
+
+// Release is the server's major version.
+func (s *Server) Release() int { return version(s.bin) }
+
+// Program is one of PostgreSQL's client programs, to be run against this server
+// as its superuser.
+func (s *Server) Program(name string, args ...string) *exec.Cmd {
+	c := exec.Command(filepath.Join(s.bin, name), append([]string{"-h", s.dir, "-U", "postgres"}, args...)...)
+	c.Dir = s.dir
+	c.SysProcAttr = &syscall.SysProcAttr{Credential: s.as.credential()}
+	return c
 }
 
 // PauseReplay has a standby take what it is sent and show none of it, until
