@@ -204,7 +204,18 @@ func (v *View) readHead(ctx context.Context, epoch int64) error {
 // Change runs fn in a transaction on the shop and returns the mark of its
 // commit. It returns ErrMoved if the shop is not open here at this epoch.
 func (s *Shard) Change(ctx context.Context, shop id.Shop, epoch int64, fn func(*Tx) error) (Mark, error) {
-	return s.change(ctx, shop, epoch, fn)
+	return s.change(ctx, shop, epoch, func(tx *Tx) error {
+		err := fn(tx)
+		if err == nil {
+			return nil
+		}
+		// What it did not find may be elsewhere: it was perhaps looking at what is
+		// left of a shop that has moved.
+		if c, ok, look := readClock(ctx, tx.s, shop); look == nil && !(ok && c.Epoch == epoch && c.Readable()) {
+			return ErrMoved
+		}
+		return err
+	})
 }
 
 var newClock = Q(`INSERT INTO shop_clock (shop, n, seq, epoch, state) VALUES ($1, 0, 0, $2, 'open')`)
@@ -228,11 +239,6 @@ func (s *Shard) change(ctx context.Context, shop id.Shop, epoch int64, fn func(*
 	w.run = func(raw session) error {
 		tx = &Tx{shop: shop, now: time.Now().UTC().Truncate(time.Microsecond), s: counted{raw, &s.stmts}}
 		if err := fn(tx); err != nil {
-			// What it did not find may be elsewhere: it was perhaps looking at what is
-			// left of a shop that has moved.
-			if c, ok, look := readClock(ctx, raw, shop); look == nil && !(ok && c.Epoch == epoch && c.Readable()) {
-				return ErrMoved
-			}
 			return err
 		}
 		w.tick = &tick{shop: int64(shop), epoch: epoch, at: tx.now.UnixMicro(), out: tx.out}
