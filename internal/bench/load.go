@@ -2,7 +2,6 @@ package bench
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -52,14 +51,18 @@ func gather(ctx context.Context, clients int, more func(took time.Duration, nth 
 	for c := range clients {
 		wg.Go(func() {
 			mine := histogram()
-			var err error
 			for ctx.Err() == nil {
 				nth := next.Add(1) - 1
 				if !more(time.Since(begin), nth) {
 					break
 				}
 				start := time.Now()
-				if err = fn(ctx, c, nth); err != nil {
+				if err := fn(ctx, c, nth); err != nil {
+					mu.Lock()
+					if failed == nil { // what others say later is that they were told to stop
+						failed = err
+					}
+					mu.Unlock()
 					cancel()
 					break
 				}
@@ -68,9 +71,6 @@ func gather(ctx context.Context, clients int, more func(took time.Duration, nth 
 			mu.Lock()
 			defer mu.Unlock()
 			whole.Merge(mine)
-			if err != nil && (failed == nil || errors.Is(failed, context.Canceled)) {
-				failed = err
-			}
 		})
 	}
 	wg.Wait()
