@@ -50,6 +50,7 @@ type Operator interface {
 	Sharder
 	ControlMover
 	Moves
+	Parker
 }
 
 // ShopSummary is a shop as the operator sees it.
@@ -219,6 +220,7 @@ func OperatorHandler(o Operator, check func(token string) bool, log *slog.Logger
 		return o.Health(r.Context())
 	})
 	serveMoves(o, handle)
+	parkedRoutes(o, handle)
 	handle("GET /ops/v1/incidents", func(w http.ResponseWriter, r *http.Request) (any, error) {
 		return o.Incidents(r.Context())
 	})

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -147,13 +148,41 @@ func TestAPoisonEventIsNamed(t *testing.T) {
 	if all, err := client.Incidents(t.Context()); err != nil || len(all.Open) != 1 || all.Open[0].Name != poisonEvent || all.Open[0].Shop != shop.slug {
 		t.Errorf("GET incidents: %+v, %v", all, err)
 	}
-	parked, err := event.ListParked(t.Context(), room)
-	if err != nil {
-		t.Fatal(err)
+	there := []string{"--ops", "http://" + s.ops, "--token", s.opsToken}
+	parked := func(args ...string) string {
+		t.Helper()
+		code, out, errs := run(append(append([]string{"parked"}, args...), there...)...)
+		if code != 0 {
+			t.Fatalf("parked %v: %d %s%s", args, code, out, errs)
+		}
+		return out
 	}
-	for _, p := range parked {
-		if _, err := s.app.bus.Drop(t.Context(), room, p.Subscriber, p.Key); err != nil {
+	all, err := client.Parked(t.Context())
+	if err != nil || len(all) == 0 {
+		t.Fatalf("GET parked: %+v, %v", all, err)
+	}
+	for n, p := range all {
+		if out := parked(shop.slug); !strings.Contains(out, p.Subscriber) || !strings.Contains(out, `{"lines":"not a list"}`) {
+			t.Errorf("parked: %s", out)
+		}
+		key := []string{shop.slug, "--subscriber", p.Subscriber, "--key", p.Key}
+		if n > 0 {
+			parked(append(key, "--drop")...)
+			continue
+		}
+		mended := filepath.Join(t.TempDir(), "event.json")
+		if err := os.WriteFile(mended, []byte(`{"lines":[]}`), 0o600); err != nil {
 			t.Fatal(err)
+		}
+		parked(append(key, "--edit", mended, "--seq", fmt.Sprint(p.Seq))...)
+		if out := parked(append(key, "--retry")...); out != "Handled: 1\n" {
+			t.Errorf("tried again: %s", out)
+		}
+	}
+	out = parked(shop.slug)
+	for _, how := range []string{"edited", "replayed", "dropped"} {
+		if !strings.Contains(out, how) {
+			t.Errorf("no trace of what was %s: %s", how, out)
 		}
 	}
 	if code, out, _ := run(at...); code != 0 || strings.Contains(out, "BAD") {

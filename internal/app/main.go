@@ -35,6 +35,7 @@ type commands struct {
 	Backup  backupCmd  `cmd:"" help:"Copy everything that is kept to a folder, while serving or not, and check the copy."`
 	Restore restoreCmd `cmd:"" help:"Put a backup back into an empty data folder, and check it."`
 	Media   mediaCmd   `cmd:"" help:"Copy pictures between files and a bucket."`
+	Parked  parkedCmd  `cmd:"" help:"Events that could not be handled: list, edit, try again or give up."`
 	Doctor  doctorCmd  `cmd:"" help:"Say what is wrong, if anything is."`
 	Search  searchCmd  `cmd:"" help:"Searches of shops."`
 	Check   checkCmd   `cmd:"" help:"Look whether the stock of every shop adds up: 1 if not, 2 if that could not be seen."`

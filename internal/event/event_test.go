@@ -16,6 +16,7 @@ import (
 
 	"haat/internal/db"
 	"haat/internal/event"
+	"haat/internal/fault"
 	"haat/internal/fleet"
 	"haat/internal/fleet/fleettest"
 )
@@ -205,6 +206,7 @@ func TestPoisonParksItsKeyOnly(t *testing.T) {
 		if got := seqs(t, room, "sub"); !slices.Equal(got, []int64{1, 3, 5, 2, 4, 6}) {
 			t.Errorf("after the replay: %v", got)
 		}
+		traced(t, room, `replayed 4 {"k":"bad","n":2}`, `replayed 2 {"k":"bad","n":1}`)
 	})
 }
 
@@ -237,6 +239,67 @@ func TestADependencyThatIsDownParksNothing(t *testing.T) {
 	})
 }
 
+// traced expects what became of the shop's parked events, the latest first.
+func traced(t *testing.T, room *fleet.Room, want ...string) {
+	t.Helper()
+	all, err := event.ListSettled(t.Context(), room)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, s := range all {
+		got = append(got, fmt.Sprintf("%s %d %s", s.How, s.Seq, s.Payload))
+		if s.At.IsZero() || s.Event.Zero() || s.Error == "" {
+			t.Errorf("%+v", s)
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("settled are %q, want %q", got, want)
+	}
+}
+
+// A parked event that is edited takes effect as it was edited, in its turn, and
+// what it said before stays known.
+func TestAParkedEventIsEdited(t *testing.T) {
+	each(t, func(t *testing.T, f *fleet.Fleet) {
+		room := fleettest.NewShop(t, f, "a")
+		b := event.NewBus(f, quiet())
+		var mu sync.Mutex
+		var said []int
+		event.OnFlow(b, "sub", func(_ context.Context, _ *fleet.Room, _ event.Meta, h happened) (event.Then, error) {
+			if h.N < 0 {
+				return nil, errors.New("no such number")
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			said = append(said, h.N)
+			return nil, nil
+		})
+		b.Start(t.Context())
+		defer b.Close()
+		emit(t, room, happened{K: "k", N: -1}, happened{K: "k", N: 2})
+		settle(t, b)
+		for payload, want := range map[string]fault.Kind{`{"k":`: fault.KindInvalid, `{"k":"k","n":3}`: fault.KindNotFound} {
+			if err := b.Edit(t.Context(), room, "sub", "k", 9, []byte(payload)); !fault.Is(err, want) {
+				t.Errorf("%s: %v", payload, err)
+			}
+		}
+		if _, err := b.Replay(t.Context(), room, "sub", "k"); err == nil {
+			t.Error("it was handled as it was")
+		}
+		if err := b.Edit(t.Context(), room, "sub", "k", 1, []byte(`{"k":"k","n":1}`)); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := b.Replay(t.Context(), room, "sub", "k"); n != 2 || err != nil {
+			t.Errorf("replayed %d, %v", n, err)
+		}
+		if !slices.Equal(said, []int{1, 2}) {
+			t.Errorf("handled %v", said)
+		}
+		traced(t, room, `replayed 2 {"k":"k","n":2}`, `replayed 1 {"k":"k","n":1}`, `edited 1 {"k":"k","n":-1}`)
+	})
+}
+
 func TestDropLeavesTheKeyOpen(t *testing.T) {
 	each(t, func(t *testing.T, f *fleet.Fleet) {
 		room := fleettest.NewShop(t, f, "a")
@@ -254,6 +317,7 @@ func TestDropLeavesTheKeyOpen(t *testing.T) {
 		if n, err := b.Drop(t.Context(), room, "hook", "k"); n != 2 || err != nil {
 			t.Errorf("dropped %d, %v", n, err)
 		}
+		traced(t, room, `dropped 2 {"k":"k","n":2}`, `dropped 1 {"k":"k","n":1}`)
 		emit(t, room, happened{K: "k", N: 3})
 		settle(t, b)
 		if parked, err := event.ListParked(t.Context(), room); err != nil || len(parked) != 0 {

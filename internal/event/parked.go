@@ -73,6 +73,71 @@ func (b *Bus) ParkedCounts(ctx context.Context) ([]db.Count, error) {
 	return b.fleet.Across(ctx, parkedByShop, id.Shop(0), 1000)
 }
 
+// Settled is what became of an event that was set aside.
+type Settled struct {
+	How        string          `json:"how"` // replayed, dropped or edited
+	At         time.Time       `json:"at"`
+	Subscriber string          `json:"subscriber"`
+	Key        string          `json:"key"`
+	Seq        int64           `json:"seq"`
+	Event      id.Event        `json:"event"`
+	Topic      string          `json:"topic"`
+	Payload    json.RawMessage `json:"payload"` // before it was edited, if it was
+	Error      string          `json:"error"`   // why it was parked
+}
+
+var (
+	settleOne = db.Q(`
+		INSERT INTO event_settled (shop, name, seq, at, how, key, event, topic, payload, error)
+		SELECT shop, name, seq, $5, $6, key, event, topic, payload, error FROM event_parked
+		WHERE shop = $1 AND name = $2 AND key = $3 AND seq = $4`)
+	settleKey = db.Q(`
+		INSERT INTO event_settled (shop, name, seq, at, how, key, event, topic, payload, error)
+		SELECT shop, name, seq, $4, $5, key, event, topic, payload, error FROM event_parked
+		WHERE shop = $1 AND name = $2 AND key = $3`)
+	listSettled = db.Q(`
+		SELECT how, at, name, key, seq, event, topic, payload, error FROM event_settled
+		WHERE shop = $1 ORDER BY at DESC, name, seq DESC LIMIT 200`)
+	editParked = db.Q(`UPDATE event_parked SET payload = $5 WHERE shop = $1 AND name = $2 AND key = $3 AND seq = $4`)
+)
+
+// ListSettled gives what became of a shop's events that were set aside, the
+// latest first.
+func ListSettled(ctx context.Context, room *fleet.Room) ([]Settled, error) {
+	var out []Settled
+	err := room.View(ctx, fleet.Newest, func(r db.Reader) (err error) {
+		out, err = db.All(ctx, r, listSettled, func(s *Settled) []any {
+			return []any{&s.How, &s.At, &s.Subscriber, &s.Key, &s.Seq, &s.Event, &s.Topic, (*[]byte)(&s.Payload), &s.Error}
+		})
+		return err
+	})
+	return out, err
+}
+
+// Edit changes what a parked event says to its subscriber. What it said is kept
+// among what was settled; the outbox and other subscribers are not touched.
+func (b *Bus) Edit(ctx context.Context, room *fleet.Room, name, key string, seq int64, payload json.RawMessage) error {
+	if !json.Valid(payload) {
+		return fault.Invalid("payload", "What the event is to say is not JSON.")
+	}
+	u, _, err := b.lockUnit(room, name)
+	if err != nil {
+		return err
+	}
+	defer b.unlockUnit(u)
+	_, err = room.Change(ctx, func(tx *db.Tx) error {
+		if _, err := tx.Exec(ctx, settleOne, name, key, seq, tx.Now(), "edited"); err != nil {
+			return err
+		}
+		n, err := tx.Exec(ctx, editParked, name, key, seq, []byte(payload))
+		if err == nil && n == 0 {
+			err = fault.NotFound("Event %d is not parked for %s.", seq, name)
+		}
+		return err
+	})
+	return err
+}
+
 // Replay hands the parked events of a key to their subscriber, in order, and
 // stops at the first that fails again; it and those behind it stay parked.
 func (b *Bus) Replay(ctx context.Context, room *fleet.Room, name, key string) (replayed int, err error) {
@@ -107,6 +172,9 @@ func (b *Bus) Replay(ctx context.Context, room *fleet.Room, name, key string) (r
 			if err := write(ctx, tx, r); err != nil {
 				return err
 			}
+			if _, err := tx.Exec(ctx, settleOne, name, key, r.seq, tx.Now(), "replayed"); err != nil {
+				return err
+			}
 			n, err := tx.Exec(ctx, dropParked, name, key, r.seq)
 			if err == nil && n == 0 {
 				err = fault.Conflict("replayed", "Somebody else has replayed or dropped this event just now.")
@@ -120,7 +188,8 @@ func (b *Bus) Replay(ctx context.Context, room *fleet.Room, name, key string) (r
 	}
 }
 
-// Drop gives up the parked events of a key. The log keeps what they were.
+// Drop gives up the parked events of a key. What they were is kept among what was
+// settled.
 func (b *Bus) Drop(ctx context.Context, room *fleet.Room, name, key string) (dropped int64, err error) {
 	u, _, err := b.lockUnit(room, name)
 	if err != nil {
@@ -128,6 +197,9 @@ func (b *Bus) Drop(ctx context.Context, room *fleet.Room, name, key string) (dro
 	}
 	defer b.unlockUnit(u)
 	_, err = room.Change(ctx, func(tx *db.Tx) (err error) {
+		if _, err = tx.Exec(ctx, settleKey, name, key, tx.Now(), "dropped"); err != nil {
+			return err
+		}
 		dropped, err = tx.Exec(ctx, dropKey, name, key)
 		return err
 	})
