@@ -30,6 +30,9 @@ func (b *bench) journey(ctx context.Context, r *Result) error {
 		return err
 	}
 	defer srv.stop()
+	if _, err := srv.rested(ctx); err != nil {
+		return err
+	}
 	idle := srv.resident()
 	const host = "bench." + domain
 	best := map[string]float64{}
