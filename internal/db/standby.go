@@ -184,11 +184,13 @@ func (s *Standby) View(ctx context.Context, shop id.Shop, epoch int64, fn func(*
 	defer raw.end()
 	raw.enter(int64(shop))
 	v := &View{shop: shop, now: time.Now().UTC(), s: counted{raw, &s.stmts}}
-	if err = v.readHead(head, epoch); err == nil {
+	err = v.readHead(head, epoch)
+	late := err != nil && head.Err() != nil // perhaps it came to its turn too late to be asked at all
+	if err == nil {
 		v.s = counted{&patient{raw, s, up.ctx}, &s.stmts}
 		err = safely(func() error { return fn(v) })
 	}
-	if err != nil && (raw.conn.Conn().IsClosed() || raw.ended()) {
+	if err != nil && (late || raw.conn.Conn().IsClosed() || raw.ended()) {
 		return s.lost(ctx, err)
 	}
 	return err
