@@ -190,14 +190,17 @@ func (b *buying) order(body []byte, key, from string) {
 		return
 	}
 	defer res.Body.Close()
-	var placed struct{ Number int64 }
+	var placed struct {
+		Number int64
+		Detail string
+	}
 	err = json.NewDecoder(res.Body).Decode(&placed)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if res.StatusCode == 201 && err == nil {
 		b.numbers = append(b.numbers, placed.Number)
 	} else {
-		b.refused[res.Status]++
+		b.refused[res.Status+": "+placed.Detail]++
 	}
 }
 

@@ -296,6 +296,11 @@ func within(ctx context.Context, d time.Duration, fn func(context.Context) error
 	case err := <-done:
 		return err
 	case <-ctx.Done():
+	}
+	select {
+	case err := <-done: // it came just before the context ended, perhaps with it
+		return err
+	default:
 		return ctx.Err()
 	}
 }

@@ -461,3 +461,22 @@ func TestAddressesOfRedis(t *testing.T) {
 		t.Error("opened")
 	}
 }
+
+// An answer that has come is given, however late who asked gets a turn.
+func TestWhatWasAnsweredIsNotThrownAway(t *testing.T) {
+	var all sync.WaitGroup
+	var lost atomic.Int64
+	for range 64 {
+		all.Go(func() {
+			for range 2000 {
+				if within(t.Context(), time.Minute, func(context.Context) error { return nil }) != nil {
+					lost.Add(1)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if n := lost.Load(); n > 0 {
+		t.Errorf("%d answers were thrown away", n)
+	}
+}

@@ -108,7 +108,8 @@ func (r *Room) here(ctx context.Context, write bool, fn func(*Room) error) error
 	if m := r.moved.Load(); m != nil {
 		at = m
 	}
-	for range 3 { // a shop that moves more often in one request waits for the next
+	// A switch may be given up and tried again, each time anew in the way.
+	for n, begun := 0, time.Now(); n < 3 || time.Since(begun) < holdMost; n++ {
 		err := fn(at)
 		if !errors.Is(err, db.ErrMoved) {
 			return err
