@@ -112,22 +112,27 @@ func (d Division) limitRuntime() {
 // startDone gives back what only the start needed: garbage, and the pages of the
 // program's own file, which it maps anew, from the kernel's cache, where it comes
 // to them again. It costs a process that idles half of what it has resident.
+// A mapping with a page that is not as it is in the file, since the loader has
+// written there, is left alone.
 func startDone() {
 	debug.FreeOSMemory()
 	self, err := os.Executable()
-	maps, unread := os.ReadFile("/proc/self/maps")
+	maps, unread := os.ReadFile("/proc/self/smaps")
 	if err != nil || unread != nil {
 		return
 	}
+	var from, to uint64 // of the mapping that is described, if it is to go
 	for line := range strings.Lines(string(maps)) {
 		f := strings.Fields(line) // from-to, permissions, offset, device, inode, file
-		if len(f) < 6 || f[5] != self || strings.Contains(f[1], "w") {
-			continue
-		}
-		lo, hi, _ := strings.Cut(f[0], "-")
-		from, bad := strconv.ParseUint(lo, 16, 64)
-		to, worse := strconv.ParseUint(hi, 16, 64)
-		if bad == nil && worse == nil {
+		switch {
+		case len(f) >= 5 && !strings.HasSuffix(f[0], ":"):
+			from, to = 0, 0
+			if len(f) == 6 && f[5] == self && !strings.Contains(f[1], "w") {
+				lo, hi, _ := strings.Cut(f[0], "-")
+				from, _ = strconv.ParseUint(lo, 16, 64)
+				to, _ = strconv.ParseUint(hi, 16, 64)
+			}
+		case len(f) == 3 && f[0] == "Anonymous:" && f[1] == "0" && 0 < from && from < to:
 			_, _, _ = syscall.Syscall(syscall.SYS_MADVISE, uintptr(from), uintptr(to-from), syscall.MADV_DONTNEED)
 		}
 	}
