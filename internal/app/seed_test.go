@@ -177,13 +177,17 @@ func TestSeededShopsSell(t *testing.T) {
 					t.Errorf("shop %d: %s does not lead to %q", i, path, c.Title)
 				}
 			}
-			if len(pictureOf.FindAllString(body, -1)) < 2 {
+			pictures := pictureOf.FindAllString(body, -1)
+			if len(pictures) < 2 {
 				t.Errorf("shop %d: %s has no pictures", i, path)
 			}
-			if i > 0 {
-				continue // shops have the same few hundred pictures
+			switch {
+			case i > 3: // shops have the same few hundred pictures
+				pictures = nil
+			case i > 0:
+				pictures = pictures[:min(len(pictures), 2)]
 			}
-			for _, at := range pictureOf.FindAllString(body, -1) {
+			for _, at := range pictures {
 				if w := get(at); w.Code != 200 || w.Header().Get("Content-Type") != "image/webp" || !strings.HasPrefix(w.Body.String(), "RIFF") {
 					t.Errorf("shop %d: %s answers %d", i, at, w.Code)
 				}
