@@ -220,7 +220,7 @@ func OperatorHandler(o Operator, check func(token string) bool, log *slog.Logger
 		return o.Health(r.Context())
 	})
 	serveMoves(o, handle)
-	parkedRoutes(o, handle)
+	serveParked(o, handle)
 	handle("GET /ops/v1/incidents", func(w http.ResponseWriter, r *http.Request) (any, error) {
 		return o.Incidents(r.Context())
 	})

@@ -46,7 +46,7 @@ type unparked struct {
 	Events int64 `json:"events"`
 }
 
-func parkedRoutes(o Parker, handle func(string, func(http.ResponseWriter, *http.Request) (any, error))) {
+func serveParked(o Parker, handle func(string, func(http.ResponseWriter, *http.Request) (any, error))) {
 	handle("GET /ops/v1/parked", func(w http.ResponseWriter, r *http.Request) (any, error) {
 		return o.Parked(r.Context())
 	})
