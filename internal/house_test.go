@@ -99,6 +99,8 @@ var across = map[string]string{
 	"hook.Due":             "webhooks' deliveries whose time has come",
 	"hook.Old":             "what became of webhooks' deliveries, once it was kept for long enough",
 	"event.parkedByShop":   "how many events wait for somebody to look, by shop",
+	"event.lastSettled":    "which shops' parked events were settled last, for the operator's list",
+	"event.SettledLongAgo": "what became of parked events, once it was kept for long enough",
 }
 
 // control lists the rooms with statements on the control database.

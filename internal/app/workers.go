@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"haat/internal/event"
 	"haat/internal/hook"
 	"haat/internal/meter"
 	"haat/internal/order"
@@ -56,7 +57,8 @@ func (a *App) sweepers(ctx context.Context) {
 	carts := newSweep("forget old carts", a.fleet, a.log, order.OldCarts, order.SweepCarts)
 	hooks := newSweep("call webhooks again", a.fleet, a.log, hook.Due, a.hooks.Sweep)
 	old := newSweep("forget old deliveries to webhooks", a.fleet, a.log, hook.Old, a.hooks.Forget)
-	a.sweeps = []*sweep{holds, carts, hooks, old}
+	settled := newSweep("forget what became of parked events", a.fleet, a.log, event.SettledLongAgo, event.ForgetSettled)
+	a.sweeps = []*sweep{holds, carts, hooks, old, settled}
 	a.meter.Counter("haat_sweep_failures_total", "Times that tidying up in one shop failed. It is tried again; the other shops go on.", func() (n float64) {
 		for _, s := range a.sweeps {
 			n += float64(s.failures.Load())
@@ -79,6 +81,7 @@ func (a *App) sweepers(ctx context.Context) {
 		round(10*time.Minute, carts)
 		round(5*time.Second, hooks)
 		round(10*time.Minute, old)
+		round(time.Hour, settled)
 		a.every(&all, ctx, time.Minute, "erase unfinished sign-ups", func(ctx context.Context) error { return a.sweepOrphans(ctx, time.Hour) })
 		a.every(&all, ctx, 10*time.Minute, "forget old codes and sessions", a.accounts.Sweep)
 		all.Wait()

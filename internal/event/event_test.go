@@ -19,6 +19,7 @@ import (
 	"haat/internal/fault"
 	"haat/internal/fleet"
 	"haat/internal/fleet/fleettest"
+	"haat/internal/id"
 )
 
 func TestMain(m *testing.M) {
@@ -360,3 +361,102 @@ func TestFollowSeesEverythingSinceItsPosition(t *testing.T) {
 		}
 	})
 }
+
+// All shops with parked events are counted, however many there are, and the
+// keys of one are seen a page at a time, each with its first event.
+func TestEveryParkedKeyIsSeen(t *testing.T) {
+	defer event.ParkedPages(2)()
+	each(t, func(t *testing.T, f *fleet.Fleet) {
+		b := event.NewBus(f, quiet())
+		event.OnFlow(b, "sub", func(context.Context, *fleet.Room, event.Meta, happened) (event.Then, error) {
+			return nil, errors.New("no")
+		})
+		b.Start(t.Context())
+		defer b.Close()
+		var rooms []*fleet.Room
+		for i := range 5 {
+			room := fleettest.NewShop(t, f, fmt.Sprintf("shop-%d", i))
+			emit(t, room, happened{K: "a", N: 1}, happened{K: "b", N: 2}, happened{K: "a", N: 3}, happened{K: "c", N: 4})
+			rooms = append(rooms, room)
+		}
+		settle(t, b)
+		counts, err := b.ParkedCounts(t.Context())
+		if err != nil || len(counts) != 5 {
+			t.Fatalf("counted %v, %v", counts, err)
+		}
+		for _, c := range counts {
+			if c.N != 4 {
+				t.Errorf("%v", c)
+			}
+		}
+		var got []string
+		for name, key := "", ""; ; {
+			page, err := event.ParkedKeys(t.Context(), rooms[0], name, key, 2)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, k := range page {
+				got = append(got, fmt.Sprintf("%s %s %d %d %s", k.Subscriber, k.Key, k.Seq, k.Events, k.Error))
+				name, key = k.Subscriber, k.Key
+			}
+			if len(page) < 2 {
+				break
+			}
+		}
+		if want := []string{"sub a 1 2 no", "sub b 2 1 no", "sub c 4 1 no"}; !slices.Equal(got, want) {
+			t.Errorf("keys %q, want %q", got, want)
+		}
+		if of, err := event.ParkedOf(t.Context(), rooms[0], "sub", "a", 10); err != nil || len(of) != 2 || of[1].Seq != 3 {
+			t.Errorf("events of a: %+v, %v", of, err)
+		}
+	})
+}
+
+// What became of parked events is forgotten when it was kept for long enough,
+// and not sooner.
+func TestWhatWasSettledIsForgottenInTime(t *testing.T) {
+	each(t, func(t *testing.T, f *fleet.Fleet) {
+		b := event.NewBus(f, quiet())
+		event.OnFlow(b, "sub", func(context.Context, *fleet.Room, event.Meta, happened) (event.Then, error) {
+			return nil, errors.New("no")
+		})
+		b.Start(t.Context())
+		defer b.Close()
+		room, other := fleettest.NewShop(t, f, "a"), fleettest.NewShop(t, f, "b")
+		emit(t, room, happened{K: "old"}, happened{K: "new"})
+		emit(t, other, happened{K: "k"})
+		settle(t, b)
+		for _, key := range []string{"old", "new"} {
+			if _, err := b.Drop(t.Context(), room, "sub", key); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := room.Change(t.Context(), func(tx *db.Tx) error {
+			_, err := tx.Exec(t.Context(), ageSettled, "old", tx.Now().Add(-event.KeptSettled-time.Minute))
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		due, err := f.Across(t.Context(), event.SettledLongAgo, int64(0), int64(0), time.Now(), 100)
+		if err != nil || len(due) != 1 || due[0].Shop != room.Shop() {
+			t.Fatalf("due: %v, %v", due, err)
+		}
+		if n, err := event.ForgetSettled(t.Context(), room); n != 1 || err != nil {
+			t.Errorf("forgot %d, %v", n, err)
+		}
+		if due, err := f.Across(t.Context(), event.SettledLongAgo, int64(0), int64(0), time.Now(), 100); err != nil || len(due) != 0 {
+			t.Errorf("still due: %v, %v", due, err)
+		}
+		if left, err := event.ListSettled(t.Context(), room); err != nil || len(left) != 1 || left[0].Key != "new" {
+			t.Errorf("left: %+v, %v", left, err)
+		}
+		if _, err := b.Drop(t.Context(), other, "sub", "k"); err != nil {
+			t.Fatal(err)
+		}
+		if last, err := b.LastSettled(t.Context(), 10); err != nil || !slices.Equal(last, []id.Shop{other.Shop(), room.Shop()}) {
+			t.Errorf("last settled in %v, %v", last, err)
+		}
+	})
+}
+
+var ageSettled = db.Q(`UPDATE event_settled SET at = $3 WHERE shop = $1 AND key = $2`)

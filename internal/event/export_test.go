@@ -24,6 +24,14 @@ func Impatient(after time.Duration) (undo func()) {
 	return func() { stuckAfter = was }
 }
 
+// ParkedPages has so many shops with parked events be asked for at a time, until
+// undo.
+func ParkedPages(shops int) (undo func()) {
+	was := parkedPage
+	parkedPage = shops
+	return func() { parkedPage = was }
+}
+
 // PauseAll stops to fetch every partition that is delivered here.
 func (k *Kafka) PauseAll() {
 	k.group.mu.Lock()

@@ -1,8 +1,11 @@
 package event
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
+	"slices"
 	"time"
 
 	"haat/internal/db"
@@ -35,6 +38,18 @@ var (
 	putParked = db.Q(`
 		INSERT INTO event_parked (shop, name, key, seq, event, topic, at, payload, error, parked_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (shop, name, key, seq) DO NOTHING`)
+	parkedOfKey = db.Q(`
+		SELECT name, key, seq, event, topic, at, payload, error, parked_at FROM event_parked
+		WHERE shop = $1 AND name = $2 AND key = $3 ORDER BY seq LIMIT $4`)
+	countParked = db.Q(`SELECT COUNT(*) FROM event_parked WHERE shop = $1 AND name = $2 AND key = $3`)
+	keysParked  = db.Q(`
+		SELECT p.name, p.key, p.seq, p.event, p.topic, p.at, p.payload, p.error, p.parked_at, k.events
+		FROM (
+			SELECT name, key, MIN(seq) AS seq, COUNT(*) AS events FROM event_parked
+			WHERE shop = $1 AND (name, key) > ($2, $3) GROUP BY name, key ORDER BY name, key LIMIT $4
+		) k JOIN event_parked p ON p.shop = $1 AND p.name = k.name AND p.key = k.key AND p.seq = k.seq
+		ORDER BY p.name, p.key`)
+	editParked   = db.Q(`UPDATE event_parked SET payload = $5 WHERE shop = $1 AND name = $2 AND key = $3 AND seq = $4`)
 	dropParked   = db.Q(`DELETE FROM event_parked WHERE shop = $1 AND name = $2 AND key = $3 AND seq = $4`)
 	dropKey      = db.Q(`DELETE FROM event_parked WHERE shop = $1 AND name = $2 AND key = $3`)
 	parkedByShop = db.Across(`SELECT shop, COUNT(*) FROM event_parked WHERE shop > $1 GROUP BY shop ORDER BY shop LIMIT $2`)
@@ -60,58 +75,82 @@ func (b *Bus) park(ctx context.Context, tx *db.Tx, s *subscriber, r record, why 
 func ListParked(ctx context.Context, room *fleet.Room) ([]Parked, error) {
 	var out []Parked
 	err := room.View(ctx, fleet.Newest, func(r db.Reader) (err error) {
-		out, err = db.All(ctx, r, listParked, func(p *Parked) []any {
-			return []any{&p.Subscriber, &p.Key, &p.Seq, &p.Event, &p.Topic, &p.At, (*[]byte)(&p.Payload), &p.Error, &p.ParkedAt}
-		})
+		out, err = db.All(ctx, r, listParked, (*Parked).columns)
 		return err
 	})
 	return out, err
 }
 
-// ParkedCounts gives the shops that have parked events, and how many.
+// parkedPage is how many shops are asked for at a time.
+var parkedPage = 1000
+
+// ParkedCounts gives all shops that have parked events, in ascending order, and
+// how many.
 func (b *Bus) ParkedCounts(ctx context.Context) ([]db.Count, error) {
-	return b.fleet.Across(ctx, parkedByShop, id.Shop(0), 1000)
+	var out []db.Count
+	for name, shard := range b.fleet.Shards {
+		copies, err := shard.Copies(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("shard %s: %w", name, err)
+		}
+		for after := id.Shop(0); ; {
+			page, err := shard.Across(ctx, parkedByShop, after, parkedPage)
+			if err != nil {
+				return nil, fmt.Errorf("shard %s: %w", name, err)
+			}
+			for _, c := range page {
+				if after = c.Shop; !copies[c.Shop] {
+					out = append(out, c)
+				}
+			}
+			if len(page) < parkedPage {
+				break
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b db.Count) int { return cmp.Compare(a.Shop, b.Shop) })
+	return out, nil
 }
 
-// Settled is what became of an event that was set aside.
-type Settled struct {
-	How        string          `json:"how"` // replayed, dropped or edited
-	At         time.Time       `json:"at"`
-	Subscriber string          `json:"subscriber"`
-	Key        string          `json:"key"`
-	Seq        int64           `json:"seq"`
-	Event      id.Event        `json:"event"`
-	Topic      string          `json:"topic"`
-	Payload    json.RawMessage `json:"payload"` // before it was edited, if it was
-	Error      string          `json:"error"`   // why it was parked
+// ParkedKey is a key of a subscriber that waits: its first event, whose error is
+// why, and how many there are.
+type ParkedKey struct {
+	Parked
+	Events int64 `json:"events"`
 }
 
-var (
-	settleOne = db.Q(`
-		INSERT INTO event_settled (shop, name, seq, at, how, key, event, topic, payload, error)
-		SELECT shop, name, seq, $5, $6, key, event, topic, payload, error FROM event_parked
-		WHERE shop = $1 AND name = $2 AND key = $3 AND seq = $4`)
-	settleKey = db.Q(`
-		INSERT INTO event_settled (shop, name, seq, at, how, key, event, topic, payload, error)
-		SELECT shop, name, seq, $4, $5, key, event, topic, payload, error FROM event_parked
-		WHERE shop = $1 AND name = $2 AND key = $3`)
-	listSettled = db.Q(`
-		SELECT how, at, name, key, seq, event, topic, payload, error FROM event_settled
-		WHERE shop = $1 ORDER BY at DESC, name, seq DESC LIMIT 200`)
-	editParked = db.Q(`UPDATE event_parked SET payload = $5 WHERE shop = $1 AND name = $2 AND key = $3 AND seq = $4`)
-)
-
-// ListSettled gives what became of a shop's events that were set aside, the
-// latest first.
-func ListSettled(ctx context.Context, room *fleet.Room) ([]Settled, error) {
-	var out []Settled
+// ParkedKeys gives keys of a shop that wait, after a subscriber and key, in that
+// order.
+func ParkedKeys(ctx context.Context, room *fleet.Room, subscriber, key string, limit int) ([]ParkedKey, error) {
+	var out []ParkedKey
 	err := room.View(ctx, fleet.Newest, func(r db.Reader) (err error) {
-		out, err = db.All(ctx, r, listSettled, func(s *Settled) []any {
-			return []any{&s.How, &s.At, &s.Subscriber, &s.Key, &s.Seq, &s.Event, &s.Topic, (*[]byte)(&s.Payload), &s.Error}
-		})
+		out, err = db.All(ctx, r, keysParked, func(k *ParkedKey) []any { return append(k.Parked.columns(), &k.Events) }, subscriber, key, limit)
 		return err
 	})
 	return out, err
+}
+
+// ParkedOf gives the events of one key, the first first.
+func ParkedOf(ctx context.Context, room *fleet.Room, subscriber, key string, limit int) ([]Parked, error) {
+	var out []Parked
+	err := room.View(ctx, fleet.Newest, func(r db.Reader) (err error) {
+		out, err = db.All(ctx, r, parkedOfKey, (*Parked).columns, subscriber, key, limit)
+		return err
+	})
+	return out, err
+}
+
+// CountParked counts the events of one key.
+func CountParked(ctx context.Context, room *fleet.Room, subscriber, key string) (n int64, err error) {
+	err = room.View(ctx, fleet.Newest, func(r db.Reader) (err error) {
+		n, _, err = db.One(ctx, r, countParked, func(n *int64) []any { return []any{n} }, subscriber, key)
+		return err
+	})
+	return n, err
+}
+
+func (p *Parked) columns() []any {
+	return []any{&p.Subscriber, &p.Key, &p.Seq, &p.Event, &p.Topic, &p.At, (*[]byte)(&p.Payload), &p.Error, &p.ParkedAt}
 }
 
 // Edit changes what a parked event says to its subscriber. What it said is kept

@@ -66,3 +66,11 @@ func (v Overview) allClear() string {
 var states = []design.Choice{
 	{Value: "", Label: "All"}, {Value: "open", Label: "Open"}, {Value: "suspended", Label: "Suspended"},
 }
+
+// waitBehind says how many events wait behind the first of a key.
+func waitBehind(n int64) string {
+	if n == 0 {
+		return "Nothing behind it"
+	}
+	return thousands(n) + " behind it"
+}

@@ -160,7 +160,7 @@ func TestConsole(t *testing.T) {
 				t.Errorf("GET %s is %d %s without the token", path, code, to)
 			}
 		}
-		for _, path := range []string{"/shops/alpha/suspend", "/shops/alpha/resume", "/parked/alpha~listener~x/skip", "/parked/alpha~listener~x/retry", "/signout"} {
+		for _, path := range []string{"/shops/alpha/suspend", "/shops/alpha/resume", "/parked/alpha~listener~x/drop", "/parked/alpha~listener~x/retry", "/signout"} {
 			if code, to, _ := a("POST", path); code != http.StatusSeeOther || !strings.HasPrefix(to, "/signin") {
 				t.Errorf("POST %s is %d without the token", path, code)
 			}
@@ -238,21 +238,44 @@ func TestConsole(t *testing.T) {
 			t.Error("what is wrong in beta is told of alpha")
 		}
 		says("/shops/alpha", "cannot read this")
-		if code, _, body := a("POST", key+"/retry"); code != 409 || !strings.Contains(body, "cannot read this") {
+		says(key, "cannot read this", `action="`+key+`/edit"`, "&#34;n&#34;: 7", "Nothing behind it")
+		if code, _, body := a("POST", key+"/retry"); code != 409 || !strings.Contains(body, "It failed again: decode test.told: cannot read this") {
 			t.Errorf("a retry in vain is %d", code)
 		}
+
+		// What is no JSON is kept beside what is wrong with it, and changes nothing.
+		code, _, body := a("POST", key+"/edit", "seq", "1", "payload", "{\n\"n\": x<y\n}")
+		if code != http.StatusUnprocessableEntity || !strings.Contains(body, "This is not JSON: line 2") || !strings.Contains(body, "&#34;n&#34;: x&lt;y") {
+			t.Errorf("no JSON is %d\n%s", code, body)
+		}
+		if code, _, _ := a("POST", key+"/edit", "seq", "99", "payload", "{}"); code != http.StatusNotFound {
+			t.Errorf("an event that is not parked is %d", code)
+		}
+		if code, to, _ := a("POST", key+"/edit", "seq", "1", "payload", "{\n\"n\": 9\n}"); code != http.StatusSeeOther || to != key {
+			t.Errorf("an edit is %d %s", code, to)
+		}
+		says(key, "Event 1 says something else now", "&#34;n&#34;: 9")
 		mended.Store(true)
-		if code, to, _ := a("POST", key+"/retry"); code != http.StatusSeeOther || to != "/parked" || heard.Load() != 7 {
+		if code, to, _ := a("POST", key+"/retry"); code != http.StatusSeeOther || to != "/parked" || heard.Load() != 9 {
 			t.Errorf("a retry is %d %s, and %d was heard", code, to, heard.Load())
 		}
 		says("/parked", "Nothing is parked", "Handled: 1 event.")
 		mended.Store(false)
 		tell()
-		a("POST", key+"/skip")
+		says(key+"/drop", "Give up 1 event?", `action="`+key+`/drop"`, `href="`+key+`">Keep`)
+		says("/parked", "cannot read this") // asking gave nothing up
+		a("POST", key+"/drop")
 		mended.Store(true)
 		says("/parked", "Nothing is parked")
-		if heard.Load() != 7 {
+		if heard.Load() != 9 {
 			t.Errorf("%d was heard of what was given up", heard.Load())
+		}
+		if code, _, _ := a("GET", key); code != http.StatusNotFound {
+			t.Errorf("a key that is no longer parked is %d", code)
+		}
+		body = says("/parked/settled", "Edited", "Handled", "Given up", "What it said before", "cannot read this", `href="/shops/alpha"`)
+		if given, handled, edited := strings.Index(body, ">Given up<"), strings.Index(body, ">Handled<"), strings.Index(body, ">Edited<"); given > handled || handled > edited {
+			t.Errorf("the latest is not first: %d %d %d", given, handled, edited)
 		}
 
 		a("POST", "/signout")

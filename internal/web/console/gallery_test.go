@@ -15,6 +15,7 @@ import (
 	"github.com/a-h/templ"
 
 	"haat/internal/api"
+	"haat/internal/event"
 	"haat/internal/fleet"
 	"haat/internal/meter"
 )
@@ -97,10 +98,45 @@ func parked() []ParkedKey {
 	return []ParkedKey{{ID: "1", Shop: "meeras-pottery", ShopURL: "/shops/meeras-pottery", Consumer: "notify.order-placed", Topic: "order.placed", Key: "0197a2b4-7c1e-7d3a-9f00-1b2c3d4e5f60", Problem: "dial tcp 192.0.2.10:587: connect: connection refused", Behind: 3, Since: night.Add(-41 * time.Minute)}}
 }
 
+// manyParked are those of a bad deploy, some of them with absurd names.
+func manyParked() []ParkedKey {
+	var out []ParkedKey
+	for i := range keysAPage {
+		k := parked()[0]
+		k.ID, k.Behind, k.Since = fmt.Sprint(i), int64(i*i*7), night.Add(-time.Duration(i*i)*time.Minute)
+		if i%3 == 1 {
+			k.Shop, k.Consumer, k.Key = "shree-balaji-traditional-handicrafts-pottery-and-home-furnishings-emporium", "a-subscriber-whose-name-somebody-has-thought-about-for-far-too-long", strings.Repeat("लक्ष्मी साड़ी ", 8)+strings.Repeat("x", 180)
+			k.Problem = "panic: runtime error: index out of range [3] with length 3\n\ngoroutine 4711 [running]:\nhaat/internal/notify.(*Outbox).placed(0xc000123456, {0x1, 0x2})\n" + strings.Repeat("a-word-without-any-place-to-break-it", 12)
+		}
+		out = append(out, k)
+	}
+	return out
+}
+
+func parkedEvents() ParkedEvents {
+	v := ParkedEvents{Frame: frame("parked", "Parked events"), Row: parked()[0], More: "1,204"}
+	for i := range 4 {
+		said := pretty([]byte(fmt.Sprintf(`{"order":{"id":"01jngz69p0e0grv6t2q0t8mg1m","number":%d,"total":{"minor":124800,"currency":"INR"}},"lines":[{"title":"हस्तनिर्मित फूलदान","sku":"%s","quantity":2}]}`, 1004+i, strings.Repeat("VASE-", 10*i+1))))
+		v.Events = append(v.Events, ParkedEvent{Seq: fmt.Sprint(20418 + 3*i), Event: "01jngz69p0e0grv6t2q0t8mg1m", Payload: said, At: night.Add(time.Duration(i-90) * time.Minute), Open: i == 0, Rows: rowsOf(said)})
+	}
+	return v
+}
+
+func settledEvents() Settled {
+	v := Settled{Frame: frame("parked", "Settled events")}
+	for i, how := range []string{"replayed", "dropped", "edited", "replayed"} {
+		k := manyParked()[i]
+		e := settledRow(new(fleet.Room), event.Settled{How: how, At: night.Add(-time.Duration(i*i*i) * time.Hour), Subscriber: k.Consumer, Key: k.Key, Seq: 20418, Topic: k.Topic, Payload: []byte(`{"order":"01jngz69p0e0grv6t2q0t8mg1m","number":1004}`), Error: k.Problem})
+		e.Shop = k.Shop
+		v.Rows = append(v.Rows, e)
+	}
+	return v
+}
+
 func overview(state string) Overview {
 	v := Overview{
 		Frame: frame("overview", "Overview"), State: state, Verdict: "Everything is well.", Started: night.Add(-9 * 24 * time.Hour),
-		Numbers: []Number{{Label: "Shops", Value: "1,245", URL: "/shops"}, {Label: "Parked keys", Value: "0", URL: "/parked"}},
+		Numbers: []Number{{Label: "Shops", Value: "1,245", URL: "/shops"}, {Label: "Parked events", Value: "0", URL: "/parked"}},
 		Checks:  []Check{{"control database", "1,245 shops in the directory"}, {"shard s1", "SQLite answers in 120µs"}, {"disk", "214 GiB free"}},
 		Events:  Events{Busy: "0"},
 	}
@@ -110,7 +146,7 @@ func overview(state string) Overview {
 			{Kind: "bad", Title: "shard s2", Text: "41 shops cannot take orders: the disk that holds data/shards/s2.db is full, 0 bytes free of 20 GB.", Next: "Free space on that disk, or move the largest shop away. Then run haat doctor.", URL: "#checks-card"},
 			{Kind: "bad", Title: "parked events", Text: "1 event of 1 shop is parked", Next: "look at it", URL: "/parked"},
 		}
-		v.Numbers[1] = Number{Label: "Parked keys", Value: "1", State: "bad", URL: "/parked"}
+		v.Numbers[1] = Number{Label: "Parked events", Value: "1", State: "bad", URL: "/parked"}
 		v.Events = Events{Busy: "1,248", Parked: 1, ParkedURL: "/parked", Consumers: []Consumer{{"notify.email", "dial tcp 192.0.2.10:587: connect: connection refused", "warn"}}}
 		v.Parked = parked()
 	}
@@ -171,6 +207,11 @@ func gallery() map[string]templ.Component {
 	}
 	closed := shop
 	closed.Row.Suspended, closed.Parked, closed.Alarms = true, nil, nil
+	drop, bad, long := parkedEvents(), parkedEvents(), parkedEvents()
+	drop.Asks = true
+	bad.Events[0].Open, bad.Events[1].Open = false, true
+	bad.Events[1].Payload, bad.Events[1].Problem = "{\n  \"order\": \n}", "This is not JSON: line 3, invalid character '}' looking for beginning of value. Nothing was changed."
+	long.Row, long.Failed = manyParked()[1], "It failed again: "+manyParked()[1].Problem+". Handled before that: 2 events."
 	return map[string]templ.Component{
 		"signin":         SignIn{Now: night, CSRF: "token", Problem: "That is not the token"}.Page(),
 		"overview":       overview("good").Page(),
@@ -182,7 +223,15 @@ func gallery() map[string]templ.Component {
 		"shops-none":     Shops{Frame: frame("shops", "Shops"), Query: "zzz"}.Page(),
 		"shop":           shop.Page(),
 		"shop-closed":    closed.Page(),
-		"parked":         Parked{Frame: frame("parked", "Parked"), Rows: parked()}.Page(),
+		"parked":         Parked{Frame: frame("parked", "Parked"), Rows: parked(), Events: "4", Shops: "1 shop"}.Page(),
+		"parked-many":    Parked{Frame: frame("parked", "Parked"), Rows: manyParked(), Events: "284,119", Shops: "1,245 shops", Next: "#", First: "#"}.Page(),
+		"parked-end":     Parked{Frame: frame("parked", "Parked"), Events: "4", Shops: "1 shop", First: "#"}.Page(),
+		"parked-key":     parkedEvents().Page(),
+		"parked-bad":     bad.Page(),
+		"parked-long":    long.Page(),
+		"parked-drop":    drop.Page(),
+		"settled":        settledEvents().Page(),
+		"settled-none":   Settled{Frame: frame("parked", "Settled")}.Page(),
 		"parked-none":    Parked{Frame: frame("parked", "Parked")}.Page(),
 		"processes":      processesPage(frame("processes", "Processes"), processes(), "a").Page(),
 		"partitions":     behind().Page(),

@@ -1,7 +1,6 @@
 package console
 
 import (
-	"fmt"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -88,8 +87,12 @@ func New(d Deps) http.Handler {
 	page("POST /moves/{slug}/forget", s.endMove(true))
 	page("POST /moves/{slug}/reverse", s.moveBack)
 	page("GET /parked", s.parked)
-	page("POST /parked/{id}/retry", s.settle(true))
-	page("POST /parked/{id}/skip", s.settle(false))
+	page("GET /parked/settled", s.settled)
+	page("GET /parked/{id}", s.parkedKey)
+	page("POST /parked/{id}/edit", s.editParked)
+	page("POST /parked/{id}/retry", s.retryParked)
+	page("GET /parked/{id}/drop", s.askDrop)
+	page("POST /parked/{id}/drop", s.dropParked)
 	mux.HandleFunc("GET "+design.AssetPath, func(w http.ResponseWriter, r *http.Request) {
 		f, ok := Files.File(r.URL.Path)
 		if !ok {
@@ -180,21 +183,25 @@ func (s *server) overview(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	rows, err := s.parkedKeys(r)
+	waits, err := s.waitingEvents(r)
 	if err != nil {
 		return err
 	}
-	parked := Number{Label: "Parked keys", Value: strconv.Itoa(len(rows)), URL: "/parked"}
-	if len(rows) > 0 {
+	parked := Number{Label: "Parked events", Value: thousands(waits.events), URL: "/parked"}
+	if waits.events > 0 {
 		parked.State = "bad"
+	}
+	rows, _, err := s.parkedKeys(r, waits.shops, at{}, 5)
+	if err != nil {
+		return err
 	}
 	v.Numbers = []Number{{Label: "Shops", Value: strconv.FormatInt(n, 10), URL: "/shops"}, parked}
 	busy, waiting := s.Bus.Backlog()
-	v.Events = Events{Busy: strconv.Itoa(busy), Parked: len(rows), ParkedURL: "/parked"}
+	v.Events = Events{Busy: strconv.Itoa(busy), Parked: int(waits.events), ParkedURL: "/parked"}
 	for _, name := range slices.Sorted(maps.Keys(waiting)) {
 		v.Events.Consumers = append(v.Events.Consumers, Consumer{Name: name, Waits: waiting[name].Why, State: "warn"})
 	}
-	v.Parked = rows[:min(len(rows), 5)]
+	v.Parked = rows
 	w.Header().Set("Refresh", "15")
 	return s.show(w, r, v.Page())
 }
@@ -253,7 +260,7 @@ func (s *server) shop(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		if v.Parked, err = parkedIn(r, room); err != nil {
+		if v.Parked, err = parkedIn(r, room, at{}, keysAPage); err != nil {
 			return err
 		}
 	}
@@ -268,92 +275,6 @@ func (s *server) setState(state, said string) web.Handler {
 		}
 		return s.back(w, r, "/shops/"+slug, slug+said)
 	}
-}
-
-func (s *server) parkedKeys(r *http.Request) ([]ParkedKey, error) {
-	counts, err := s.Bus.ParkedCounts(r.Context())
-	if err != nil {
-		return nil, err
-	}
-	var out []ParkedKey
-	for _, c := range counts[:min(len(counts), 100)] {
-		room, err := s.Fleet.ByID(r.Context(), c.Shop)
-		if err != nil {
-			return nil, err
-		}
-		keys, err := parkedIn(r, room)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, keys...)
-	}
-	return out, nil
-}
-
-// parkedIn gives the keys that stand still in one shop, with the first event
-// of each and how many are behind it.
-func parkedIn(r *http.Request, room *fleet.Room) ([]ParkedKey, error) {
-	events, err := event.ListParked(r.Context(), room)
-	if err != nil {
-		return nil, err
-	}
-	var out []ParkedKey
-	for _, e := range events {
-		if n := len(out); n > 0 && out[n-1].Consumer == e.Subscriber && out[n-1].Key == e.Key {
-			out[n-1].Behind++
-			continue
-		}
-		out = append(out, ParkedKey{
-			ID:   url.PathEscape(room.Slug() + "~" + e.Subscriber + "~" + e.Key),
-			Shop: room.Slug(), ShopURL: "/shops/" + room.Slug(), Consumer: e.Subscriber, Topic: e.Topic, Key: e.Key, Problem: e.Error, Since: e.ParkedAt,
-		})
-	}
-	return out, nil
-}
-
-func (s *server) parked(w http.ResponseWriter, r *http.Request) error {
-	f, _, err := s.frame(w, r, "Parked events", "parked")
-	if err != nil {
-		return err
-	}
-	rows, err := s.parkedKeys(r)
-	if err != nil {
-		return err
-	}
-	return s.show(w, r, Parked{Frame: f, Rows: rows}.Page())
-}
-
-// settle replays a parked key, or drops it.
-func (s *server) settle(replay bool) web.Handler {
-	return func(w http.ResponseWriter, r *http.Request) error {
-		parts := strings.SplitN(r.PathValue("id"), "~", 3)
-		if len(parts) != 3 {
-			return fault.NotFound("There is no such parked key.")
-		}
-		room, err := s.Fleet.BySlug(r.Context(), parts[0])
-		if err != nil {
-			return err
-		}
-		if replay {
-			n, err := s.Bus.Replay(r.Context(), room, parts[1], parts[2])
-			if err != nil {
-				return fault.Conflict("still-failing", "It failed again. Handled before that: %s The error: %v", events(int64(n)), err)
-			}
-			return s.back(w, r, "/parked", "Handled: "+events(int64(n)))
-		}
-		n, err := s.Bus.Drop(r.Context(), room, parts[1], parts[2])
-		if err != nil {
-			return err
-		}
-		return s.back(w, r, "/parked", "Given up: "+events(n))
-	}
-}
-
-func events(n int64) string {
-	if n == 1 {
-		return "1 event."
-	}
-	return fmt.Sprintf("%d events.", n)
 }
 
 func row(x api.ShopSummary) ShopRow {

@@ -111,20 +111,6 @@ type Consumer struct {
 	State       string
 }
 
-// Parked is GET /parked: events whose handling failed too often.
-type Parked struct {
-	Frame
-	Rows []ParkedKey
-}
-
-// ParkedKey is one sequence of events that stands still: POST /parked/<id>/retry
-// or /parked/<id>/skip.
-type ParkedKey struct {
-	ID, Shop, ShopURL, Consumer, Topic, Key, Problem string
-	Behind                                           int
-	Since                                            time.Time
-}
-
 // Shops is GET /shops?q=&state=&cursor=, newest first.
 type Shops struct {
 	Frame
