@@ -28,13 +28,14 @@ func (s *Shard) Recent(ctx context.Context, after id.Shop, limit int) ([]Count, 
 func (s *Shard) Shared() bool { return s.e.name() == "postgres" }
 
 // Call tells the other processes that use this database of shops with news,
-// once they listen. It is quick and may be lost: the outbox is what counts.
+// once they listen; without any it greets them. It is quick and may be lost: the
+// outbox is what counts.
 func (s *Shard) Call(ctx context.Context, from string, shops []id.Shop) error {
 	e, ok := s.e.(*postgres)
 	if !ok {
 		return nil
 	}
-	for len(shops) > 0 {
+	for first := true; first || len(shops) > 0; first = false {
 		n := min(len(shops), mostNamed)
 		text := from
 		for _, s := range shops[:n] {
@@ -48,8 +49,8 @@ func (s *Shard) Call(ctx context.Context, from string, shops []id.Shop) error {
 	return nil
 }
 
-// Listen calls heard with the shops that others have called, on a connection
-// of its own, until ctx ends or the connection breaks. ready is called once it
+// Listen calls heard with the shops that others have called, or with none when
+// they greet, on a connection of its own, until ctx ends or the connection breaks. ready is called once it
 // listens. On an embedded database, where nobody calls, it waits for ctx.
 func (s *Shard) Listen(ctx context.Context, self string, ready func(), heard func([]id.Shop)) error {
 	e, ok := s.e.(*postgres)

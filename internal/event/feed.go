@@ -44,7 +44,7 @@ type FeedOptions struct {
 	Keeps  func(id.Shop) bool // whether anything is kept of a shop; others need not be heard of
 	Unsure func(bool)         // told when it begins, and when it ends, that commits may have gone unheard
 	Missed func()             // told that what was read before may be out of date
-	Alone  func() bool        // whether nobody else listens
+	Alone  func() bool        // whether nobody else listens, as far as the list of processes says
 }
 
 // FeedStats counts since the start.
@@ -60,8 +60,11 @@ const (
 	// less than rests, for which they can be seen.
 	deaf     = rests - 500*time.Millisecond
 	lookPage = 5_000 // shops
-	ears     = 4     // shops at once
-	catchUp  = 16    // pages of a shop's events that are read before all of the shop is let go
+	// metFor is how long who has greeted or called is taken to be there, until the
+	// list of processes has it.
+	metFor  = time.Minute
+	ears    = 4  // shops at once
+	catchUp = 16 // pages of a shop's events that are read before all of the shop is let go
 )
 
 // hearing is one shard, as the feed hears it.
@@ -75,6 +78,7 @@ type hearing struct {
 	own    map[id.Shop]span  // the newest events that were committed here
 	call   map[id.Shop]bool  // for which others are to be called
 	looked time.Time         // when the last look that saw everything began
+	met    time.Time         // when another process was last heard itself
 }
 
 type span struct{ from, to int64 }
@@ -188,7 +192,7 @@ func (f *Feed) committed(c fleet.Commit) {
 			h.own[c.Shop] = span{c.First, c.First + n - 1}
 		}
 	}
-	if f.o.Alone() {
+	if time.Since(h.met) > metFor && f.o.Alone() {
 		return
 	}
 	h.call[c.Shop] = true
@@ -258,11 +262,23 @@ func (h *hearing) look(ctx context.Context) {
 	}
 }
 
-// listen is called by the other processes.
+// listen is called by the other processes. They are greeted first: one that was
+// alone knows now for whom it calls.
 func (h *hearing) listen(ctx context.Context, called chan<- []id.Shop) {
 	for ctx.Err() == nil {
 		if s := h.fleet.Shard(h.shard); s != nil {
-			err := s.Listen(ctx, h.self, func() {}, func(shops []id.Shop) {
+			greet := func() {
+				if err := s.Call(ctx, h.self, nil); err != nil {
+					h.log.Debug("other processes were not greeted; the list of processes tells them", "shard", h.shard, "err", err)
+				}
+			}
+			err := s.Listen(ctx, h.self, greet, func(shops []id.Shop) {
+				h.mu.Lock()
+				h.met = time.Now()
+				h.mu.Unlock()
+				if len(shops) == 0 {
+					return
+				}
 				select {
 				case called <- shops:
 				default: // the next look sees them
