@@ -65,6 +65,7 @@ type App struct {
 	pictures *media.Library
 	pages    *edge.Pages
 	second   *cache.Second // with --redis
+	sampler  *cache.Sampler
 	fetcher  *fetch.Fetcher
 	meter    *meter.Meter
 	accounts *shop.Accounts
@@ -189,7 +190,8 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (a *App, err error)
 	if err = a.openSecond(key); err != nil {
 		return a, err
 	}
-	a.pages = edge.New(a.fleet, edge.Options{Bytes: share.Pages, Second: a.second, SharedFor: cfg.SharedFor, Fixed: web.SafeHeaders(cfg.strict())})
+	a.sampler = a.newSampler(cache.SamplerOptions{})
+	a.pages = edge.New(a.fleet, edge.Options{Bytes: share.Pages, Second: a.second, Sample: a.sampler, SharedFor: cfg.SharedFor, Fixed: web.SafeHeaders(cfg.strict())})
 	a.mover = move.New(move.Config{Fleet: a.fleet, Log: log})
 	a.books = newBooks(a.fleet, log)
 	a.fleet.OnCommit(a.books.wrote)
@@ -208,6 +210,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (a *App, err error)
 	a.bus.Start(ctx)
 	a.workers.Go(func() { a.member.Keep(ctx) })
 	a.workers.Go(func() { a.feed.Run(ctx) })
+	a.workers.Go(func() { a.sampler.Run(ctx) })
 	if a.second != nil {
 		a.workers.Go(func() { a.second.Run(ctx) })
 	}

@@ -50,6 +50,7 @@ const (
 	moveStuck          = "move-stuck"
 	watcherBlind       = "watcher-blind"
 	cacheLost          = "cache-lost"
+	pagesStale         = "pages-stale"
 )
 
 // incidentKinds is what the platform can name, and what is to be done then.
@@ -104,6 +105,9 @@ var incidentKinds = []meter.Kind{
 	{Name: diskNearlyFull, Severity: meter.Warning,
 		Means: "Little room is left on the disk of the data folder.",
 		Next:  "Make room before writes are refused."},
+	{Name: pagesStale, Severity: meter.Critical,
+		Means: "Pages out of memory show what has long been changed: this process does not hear of changes, and does not know it.",
+		Next:  "Start this process again, which empties its memory, and keep its log: say what it shows to who maintains haat."},
 	{Name: cacheLost, Severity: meter.Warning, Quiet: 10 * time.Second,
 		Means: "Redis does not answer: each process makes its pages itself, so one that has just started is slower. Nothing is lost, and nothing old is shown.",
 		Next:  "Bring Redis back; it is used again by itself."},
@@ -224,6 +228,7 @@ func (a *App) watch(ctx context.Context) {
 		newWatcher("subscribers", a.watchSubscribers),
 		newWatcher("topic of events", a.watchTopic),
 		newWatcher("Redis", a.watchSecond),
+		newWatcher("age of pages", a.watchStale),
 		newWatcher("stock", a.books.watch(a.incidents)),
 		newWatcher("sweeps", a.watchSweeps),
 		newWatcher("imports", a.watchImports),

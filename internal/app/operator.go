@@ -211,6 +211,7 @@ func (a *App) Health(ctx context.Context) ([]api.Finding, error) {
 	if a.kafka != nil {
 		well("topic of events", a.topicFinding(), relayStalled, partitionStuck, topicUnseen, topicUnfit)
 	}
+	well("age of pages", fmt.Sprintf("%d pages out of memory were compared with the databases, and %d were older than %v", a.sampler.Stats().Fresh.Load()+a.sampler.Stats().Stale.Load(), a.sampler.Stats().Beyond.Load(), a.sampler.Bound()), pagesStale)
 	if a.second != nil {
 		well("shared pages", a.secondFinding(), cacheLost)
 	}

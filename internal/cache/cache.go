@@ -56,8 +56,9 @@ type Options[V any] struct {
 	Waiters  int           // callers that wait for one fill, the others being fault.Busy; 0 means 10,000
 	// Retry is how long after a fill has failed stale entries are served
 	// without trying again; 0 means a second.
-	Retry time.Duration
-	Share *Share[V] // the level below, if there is one
+	Retry  time.Duration
+	Share  *Share[V] // the level below, if there is one
+	Sample *Sampler  // measures how old hits are; nil: nobody does
 }
 
 func (o Options[V]) withDefaults() Options[V] {
@@ -187,12 +188,22 @@ func (c *Cache[V]) holds(e *entry[V]) bool {
 
 // Get gives an entry that holds, without filling.
 func (c *Cache[V]) Get(k Key) (V, bool) {
-	if e, ok := c.entries.GetIfPresent(k); ok && c.holds(e) && c.now().UnixMicro() < e.again.Load() {
-		c.stats.Hits.Add(1)
-		return e.value, true
+	if e, ok := c.entries.GetIfPresent(k); ok && c.holds(e) {
+		if now := c.now(); now.UnixMicro() < e.again.Load() {
+			c.hit(k, e, now)
+			return e.value, true
+		}
 	}
 	var none V
 	return none, false
+}
+
+// hit counts an entry that is given as good.
+func (c *Cache[V]) hit(k Key, e *entry[V], now time.Time) {
+	c.stats.Hits.Add(1)
+	if c.o.Sample != nil {
+		c.o.Sample.offer(k, e.mark, e.tags, now)
+	}
 }
 
 // Fetch gives the value of a key: an entry that holds, or what fill reads. One
@@ -203,11 +214,12 @@ func (c *Cache[V]) Get(k Key) (V, bool) {
 func (c *Cache[V]) Fetch(ctx context.Context, k Key, fill func(context.Context) (Filled[V], error)) (V, Outcome, error) {
 	old, there := c.entries.GetIfPresent(k)
 	if there && c.holds(old) {
-		if again := old.again.Load(); c.now().UnixMicro() >= again &&
-			old.again.CompareAndSwap(again, c.now().Add(c.o.Retry).UnixMicro()) {
+		now := c.now()
+		if again := old.again.Load(); now.UnixMicro() >= again &&
+			old.again.CompareAndSwap(again, now.Add(c.o.Retry).UnixMicro()) {
 			_, _, _ = c.join(k, old, true, fill) // behind the caller's back
 		}
-		c.stats.Hits.Add(1)
+		c.hit(k, old, now)
 		return old.value, Hit, nil
 	}
 	if there && c.now().UnixMicro() < old.enough.Load() {

@@ -21,10 +21,11 @@ type Options struct {
 	// Fixed are the headers that every page is sent with, as the front must
 	// send them itself.
 	Fixed http.Header
-	Cache cache.Options[*kept] // Bytes and Share aside
+	Cache cache.Options[*kept] // Bytes, Share and Sample aside
 	// Second is where processes find the pages that others have made; nil: each
 	// makes its own.
 	Second *cache.Second
+	Sample *cache.Sampler // measures how old pages are; nil: nobody does
 }
 
 // Pages keeps finished pages.
@@ -37,7 +38,7 @@ type Pages struct {
 // New makes a store of pages and has the fleet tell it of changes.
 func New(f *fleet.Fleet, o Options) *Pages {
 	c := o.Cache
-	c.Bytes = o.Bytes
+	c.Bytes, c.Sample = o.Bytes, o.Sample
 	if o.Second != nil {
 		c.Share = &cache.Share[*kept]{Second: o.Second, Write: writeKept, Read: readKept, Past: past(f)}
 	}

@@ -71,6 +71,13 @@ func (m *Meter) Counter(name, help string, read func() float64) {
 	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, read))
 }
 
+// Histogram gives a way to count numbers by how large they are, up to each bound.
+func (m *Meter) Histogram(name, help string, bounds []float64) (observe func(float64)) {
+	h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: name, Help: help, Buckets: bounds})
+	m.registry.MustRegister(h)
+	return h.Observe
+}
+
 // Gauges reports numbers that are told apart by labels, read when asked for:
 // read puts each with the labels' values.
 func (m *Meter) Gauges(name, help string, labels []string, read func(put func(v float64, values ...string))) {
