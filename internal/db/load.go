@@ -29,7 +29,7 @@ var loadClock = Q(`
 // Other changes of the shard wait meanwhile: it is for a shard that serves
 // nobody.
 func (s *Shard) Load(ctx context.Context, epoch int64, shops []Filling) error {
-	return s.e.write(ctx, &work{run: func(raw session) error {
+	return s.e.write(ctx, &work{whole: true, run: func(raw session) error {
 		c := counted{raw, &s.stmts}
 		for _, f := range shops {
 			if err := ctx.Err(); err != nil {

@@ -54,6 +54,9 @@ type work struct {
 	shop int64               // 0 for the control database
 	run  func(session) error // may run again
 	tick *tick               // set by run; nil for the control database
+	// A transaction of its own: so many rows that SQLite would spend its time on
+	// what undoes them without their neighbours.
+	whole bool
 }
 
 // tick is the last statement of a change, and what it answered.

@@ -92,8 +92,12 @@ func (e *sqlite) writer() {
 			}
 			continue
 		}
-		start := time.Now()
-		n := e.runBatch(first)
+		start, n := time.Now(), 1
+		if !first.w.whole {
+			n = e.runBatch(first)
+		} else if first.state.CompareAndSwap(waiting, taken) {
+			first.done <- e.alone(first)
+		}
 		e.queue.took(time.Since(start), n)
 		e.limitLog()
 	}
@@ -156,7 +160,7 @@ func (e *sqlite) next(n int) *job {
 	}
 	select {
 	case j := <-e.jobs:
-		if j.raw != nil {
+		if j.raw != nil || j.w.whole {
 			go func() { e.jobs <- j }() // runs alone, after this batch
 			return nil
 		}
@@ -169,19 +173,23 @@ func (e *sqlite) next(n int) *job {
 // rerun runs each job in a transaction of its own.
 func (e *sqlite) rerun(members []*job) {
 	for _, j := range members {
-		if err := e.w.control(&beginWrite); err != nil {
-			j.done <- e.explain(sqliteError(err))
-			continue
-		}
-		err := e.explain(e.runOne(j))
-		if err == nil {
-			err = e.explain(sqliteError(e.w.control(&commitWrite)))
-		}
-		if !e.w.c.GetAutocommit() {
-			err = errors.Join(err, e.w.control(&rollbackAll))
-		}
-		j.done <- err
+		j.done <- e.alone(j)
 	}
+}
+
+// alone runs a job in a transaction of its own.
+func (e *sqlite) alone(j *job) error {
+	if err := e.w.control(&beginWrite); err != nil {
+		return e.explain(sqliteError(err))
+	}
+	err := e.explain(e.w.change(j))
+	if err == nil {
+		err = e.explain(sqliteError(e.w.control(&commitWrite)))
+	}
+	if !e.w.c.GetAutocommit() {
+		err = errors.Join(err, e.w.control(&rollbackAll))
+	}
+	return err
 }
 
 func (e *sqlite) reject(j *job, err error) {
@@ -196,14 +204,8 @@ func (e *sqlite) runOne(j *job) error {
 	if err := c.control(&savepoint); err != nil {
 		return sqliteError(err)
 	}
-	err := safely(func() error { return j.w.run(c) })
-	if err == nil && j.w.tick != nil {
-		err = c.runTick(j.w.tick)
-	}
+	err := c.change(j)
 	if c.c.GetAutocommit() {
-		if err == nil {
-			err = errors.New("the transaction ended inside a change")
-		}
 		return err
 	}
 	if err != nil {
@@ -211,6 +213,18 @@ func (e *sqlite) runOne(j *job) error {
 	}
 	if end := c.control(&release); end != nil {
 		err = errors.Join(err, sqliteError(end))
+	}
+	return err
+}
+
+// change runs a change and its tick in the transaction that is open.
+func (c *sqliteConn) change(j *job) error {
+	err := safely(func() error { return j.w.run(c) })
+	if err == nil && j.w.tick != nil {
+		err = c.runTick(j.w.tick)
+	}
+	if err == nil && c.c.GetAutocommit() {
+		err = errors.New("the transaction ended inside a change")
 	}
 	return err
 }
