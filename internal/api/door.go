@@ -129,9 +129,11 @@ func (d *Door) known(r *http.Request, typed string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	s, err := shop.ForPage.Do(r.Context(), room, op.Caller{}, shop.PageIn{})
-	if err != nil {
-		return "", err
+	s, known := shop.Lately(room.Shop()) // the country a shop is in does not change every day
+	if !known {
+		if s, err = shop.ForPage.Do(r.Context(), room, op.Caller{}, shop.PageIn{}); err != nil {
+			return "", err
+		}
 	}
 	name := strings.ToLower(strings.TrimSpace(typed))
 	if c, err := shop.GuessContact(typed, s.Country); err == nil {

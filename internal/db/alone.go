@@ -5,8 +5,8 @@ import "context"
 const oneWriter = "SQLite has one writer: there everybody is alone"
 
 var (
-	lockAlone  = Q(`SELECT $1, $2`).Postgres(`SELECT pg_advisory_xact_lock(hashtextextended($2, $1))`, oneWriter)
-	lockBeside = Q(`SELECT $1, $2`).Postgres(`SELECT pg_advisory_xact_lock_shared(hashtextextended($2, $1))`, oneWriter)
+	lockAlone  = Q(``).Postgres(`SELECT pg_advisory_xact_lock(hashtextextended($2, $1))`, oneWriter)
+	lockBeside = Q(``).Postgres(`SELECT pg_advisory_xact_lock_shared(hashtextextended($2, $1))`, oneWriter)
 )
 
 // Alone has this transaction wait until no other of the shop that named the

@@ -14,15 +14,10 @@ import (
 // of ErrUnique uses Exec. The arguments must stay as they are until then.
 func (t *Tx) Later(ctx context.Context, q *SQL, args ...any) error {
 	args = append([]any{int64(t.shop)}, args...)
-	d, ok := t.s.(deferring)
-	if !ok {
-		_, err := exec(ctx, t.s, &q.stmt, args)
-		return err
-	}
 	if err := bind(args); err != nil {
 		return fmt.Errorf("%w in %s", err, firstLine(q.postgres))
 	}
-	return d.later(ctx, &q.stmt, args)
+	return t.s.later(ctx, &q.stmt, args)
 }
 
 // deferring is a session that can wait for company.
@@ -33,6 +28,9 @@ type deferring interface {
 func (c counted) later(ctx context.Context, q *stmt, args []any) error {
 	d, ok := c.session.(deferring)
 	if !ok {
+		if q.sqlite == "" { // there is nothing to do
+			return nil
+		}
 		_, err := exec(ctx, c, q, args)
 		return err
 	}

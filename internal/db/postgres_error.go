@@ -32,7 +32,7 @@ func pgError(err error) error {
 		return fmt.Errorf("%w: %w", ErrClaim, err)
 	case "23505":
 		return fmt.Errorf("%w: %w", ErrUnique, err)
-	case "23514":
+	case "23514", "23502":
 		return fmt.Errorf("%w: %w", ErrCheck, err)
 	case "53100":
 		return fmt.Errorf("%w: %w", ErrFull, err)

@@ -150,7 +150,7 @@ type Outgoing struct {
 type Tx struct {
 	shop  id.Shop
 	now   time.Time
-	s     session
+	s     counted
 	ids   *id.Source // nil: ids are made as ever
 	out   []Outgoing
 	after []func()
@@ -200,19 +200,6 @@ var (
 	readDoc  = Q(`SELECT doc FROM shop_doc WHERE shop = $1`)
 	writeDoc = Q(`INSERT INTO shop_doc (shop, doc) VALUES ($1, $2) ON CONFLICT (shop) DO UPDATE SET doc = excluded.doc`)
 )
-
-// Doc reads the shop's settings document, once; nil if none was written. It is
-// not to be changed.
-func (t *Tx) Doc(ctx context.Context) ([]byte, error) {
-	if t.known {
-		return t.doc, nil
-	}
-	doc, _, err := One(ctx, t, readDoc, func(b *[]byte) []any { return []any{b} })
-	if err == nil {
-		t.doc, t.known = doc, true
-	}
-	return doc, err
-}
 
 // SetDoc writes the shop's settings document, which every View reads together
 // with its mark. Keep it small: it is read for every page.

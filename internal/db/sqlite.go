@@ -74,6 +74,7 @@ func openSQLite(path string, o SQLiteOptions) (*sqlite, error) {
 	if err != nil {
 		return nil, err
 	}
+	e.w.docs = &docs{}
 	e.all = append(e.all, e.w)
 	for range o.Readers {
 		c, err := openConn(path, sqlite3.OPEN_READWRITE, o.CacheKiB, "PRAGMA query_only=ON;")
@@ -209,6 +210,7 @@ func (e *sqlite) checkpointer() {
 type sqliteConn struct {
 	c        *sqlite3.Conn
 	prepared map[*stmt]*sqlite3.Stmt
+	docs     *docs // of the writer
 }
 
 func (c *sqliteConn) prepare(q *stmt, args []any) (*sqlite3.Stmt, error) {
@@ -225,6 +227,10 @@ func (c *sqliteConn) prepare(q *stmt, args []any) (*sqlite3.Stmt, error) {
 		c.prepared[q] = s
 	} else if s.Busy() {
 		return nil, errors.New("the statement is still being read; a row callback must not run it again")
+	}
+	if q.docs && c.docs != nil {
+		c.docs.forget()
+		c.docs.stale = true
 	}
 	if n := s.BindCount(); n != len(args) {
 		return nil, fmt.Errorf("the statement takes %d arguments, not %d", n, len(args))

@@ -24,7 +24,7 @@ func sqliteError(err error) error {
 	switch {
 	case code == sqlite3.CONSTRAINT_UNIQUE, code == sqlite3.CONSTRAINT_PRIMARYKEY:
 		return fmt.Errorf("%w: %w", ErrUnique, err)
-	case code == sqlite3.CONSTRAINT_CHECK:
+	case code == sqlite3.CONSTRAINT_CHECK, code == sqlite3.CONSTRAINT_NOTNULL:
 		return fmt.Errorf("%w: %w", ErrCheck, err)
 	case errors.Is(code, sqlite3.FULL):
 		return fmt.Errorf("%w: %w", ErrFull, err)

@@ -88,6 +88,7 @@ func (e *sqlite) writer() {
 		}
 		if first.raw != nil {
 			if first.state.CompareAndSwap(waiting, taken) {
+				e.w.docs.forget()
 				first.done <- first.raw(e.w)
 			}
 			continue
@@ -106,7 +107,7 @@ func (e *sqlite) writer() {
 // runBatch answers every job that it takes. It returns how many
 // were in its transaction.
 func (e *sqlite) runBatch(first *job) int {
-	if err := e.w.control(&beginWrite); err != nil {
+	if err := e.w.begin(); err != nil {
 		err = e.explain(sqliteError(err))
 		e.reject(first, err)
 		return 1
@@ -179,7 +180,7 @@ func (e *sqlite) rerun(members []*job) {
 
 // alone runs a job in a transaction of its own.
 func (e *sqlite) alone(j *job) error {
-	if err := e.w.control(&beginWrite); err != nil {
+	if err := e.w.begin(); err != nil {
 		return e.explain(sqliteError(err))
 	}
 	err := e.explain(e.w.change(j))
@@ -215,6 +216,11 @@ func (e *sqlite) runOne(j *job) error {
 		err = errors.Join(err, sqliteError(end))
 	}
 	return err
+}
+
+func (c *sqliteConn) begin() error {
+	c.docs.stale = false
+	return c.control(&beginWrite)
 }
 
 // change runs a change and its tick in the transaction that is open.

@@ -118,7 +118,7 @@ func (b *Bus) handleTogether(ctx context.Context, room *fleet.Room, u *unit, new
 		if u.lane.flow || careful && !b.beginTogether(ctx, room, u, last) {
 			return false
 		}
-		err := u.outlet.change(ctx, room, func(tx *db.Tx) error {
+		err := u.outlet.reach(ctx, room, u.lane.name, last, func(tx *db.Tx) error {
 			for _, r := range news {
 				for _, s := range u.lane.subs {
 					if h, ok := s.handlers[r.topic]; ok {
@@ -129,11 +129,9 @@ func (b *Bus) handleTogether(ctx context.Context, room *fleet.Room, u *unit, new
 				}
 			}
 			if careful {
-				if err := tx.Later(ctx, endAttempts, together+u.lane.name, last); err != nil {
-					return err
-				}
+				return tx.Later(ctx, endAttempts, together+u.lane.name, last)
 			}
-			return tx.Later(ctx, moveCursor, u.lane.name, last)
+			return nil
 		})
 		if err != nil {
 			if careful {
@@ -239,14 +237,13 @@ func (b *Bus) handleQuickly(ctx context.Context, room *fleet.Room, u *unit, s *s
 	commit := func(last int64) error {
 		if len(done) > 0 {
 			// Also if the bus is being closed: what was called out was called out.
-			err := u.outlet.change(context.WithoutCancel(ctx), room, func(tx *db.Tx) error {
+			err := u.outlet.reach(context.WithoutCancel(ctx), room, s.name, last, func(tx *db.Tx) error {
 				for i, h := range done {
 					if err := h.tx(ctx, tx, of[i]); err != nil {
 						return err
 					}
 				}
-				_, err := tx.Exec(ctx, moveCursor, s.name, last)
-				return err
+				return nil
 			})
 			if err != nil {
 				return err
@@ -382,16 +379,14 @@ func (b *Bus) run(ctx context.Context, room *fleet.Room, o *outlet, s *subscribe
 		}
 		write = then.record
 	}
-	return o.change(ctx, room, func(tx *db.Tx) error {
+	return o.reach(ctx, room, s.name, r.seq, func(tx *db.Tx) error {
 		if err := write(ctx, tx, r); err != nil {
 			return err
 		}
 		if counted {
-			if err := tx.Later(ctx, endAttempts, s.name, r.seq); err != nil {
-				return err
-			}
+			return tx.Later(ctx, endAttempts, s.name, r.seq)
 		}
-		return tx.Later(ctx, moveCursor, s.name, r.seq)
+		return nil
 	})
 }
 

@@ -329,6 +329,17 @@ var moveCursor = db.Q(`
 	INSERT INTO event_cursor (shop, name, seq) VALUES ($1, $2, $3)
 	ON CONFLICT (shop, name) DO UPDATE SET seq = excluded.seq WHERE event_cursor.seq < excluded.seq`)
 
+// moveHeld is moveCursor and holdTurn in one.
+var moveHeld = db.Q(`
+	INSERT INTO event_cursor (shop, name, seq)
+	VALUES ($1, $2, CASE WHEN NOT EXISTS (SELECT 1 FROM event_turn t WHERE t.shop = $1 AND t.epoch > $4) THEN $3 END)
+	ON CONFLICT (shop, name) DO UPDATE SET seq = excluded.seq WHERE event_cursor.seq < excluded.seq`).
+	Postgres(`
+	WITH held AS (UPDATE event_turn SET held = $4 WHERE shop = $1)
+	INSERT INTO event_cursor (shop, name, seq) VALUES ($1, $2, $3)
+	ON CONFLICT (shop, name) DO UPDATE SET seq = excluded.seq WHERE event_cursor.seq < excluded.seq`,
+		"SQLite writes in no WITH; there one at a time writes, so that looking at the epoch holds it")
+
 func (b *Bus) flushShop(ctx context.Context, shop id.Shop, o *outlet) error {
 	for _, u := range o.units {
 		u.work.Lock()
@@ -348,12 +359,7 @@ func (b *Bus) flushShop(ctx context.Context, shop id.Shop, o *outlet) error {
 	if done > o.done {
 		room, err := b.fleet.ByID(ctx, shop)
 		if err == nil {
-			err = o.change(ctx, room, func(tx *db.Tx) error {
-				if _, err := tx.Exec(ctx, moveCursor, b.all, done); err != nil {
-					return err
-				}
-				return db.SetDone(ctx, tx, done)
-			})
+			err = o.reach(ctx, room, b.all, done, func(tx *db.Tx) error { return db.SetDone(ctx, tx, done) })
 		}
 		if err != nil && !fault.Is(err, fault.KindNotFound) && !errors.Is(err, db.ErrMoved) && !errors.Is(err, errTurn) {
 			return err

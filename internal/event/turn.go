@@ -146,12 +146,29 @@ func (o *outlet) claim(ctx context.Context, room *fleet.Room) error {
 // are still delivered at the outlet's epoch, and the shop has not moved since
 // the delivery began.
 func (o *outlet) change(ctx context.Context, room *fleet.Room, fn func(*db.Tx) error) error {
-	_, err := room.Here().Change(ctx, func(tx *db.Tx) error {
+	return o.stands(ctx, room, func(tx *db.Tx) error {
 		if err := fn(tx); err != nil || !fenced {
 			return err
 		}
 		return tx.Later(ctx, holdTurn, o.epoch)
 	})
+}
+
+// reach is change for one that ends with a name's cursor at an event.
+func (o *outlet) reach(ctx context.Context, room *fleet.Room, name string, seq int64, fn func(*db.Tx) error) error {
+	return o.stands(ctx, room, func(tx *db.Tx) error {
+		if err := fn(tx); err != nil {
+			return err
+		}
+		if !fenced {
+			return tx.Later(ctx, moveCursor, name, seq)
+		}
+		return tx.Later(ctx, moveHeld, name, seq, o.epoch)
+	})
+}
+
+func (o *outlet) stands(ctx context.Context, room *fleet.Room, fn func(*db.Tx) error) error {
+	_, err := room.Here().Change(ctx, fn)
 	if errors.Is(err, db.ErrMoved) {
 		return fmt.Errorf("%w: %w", errTurn, err)
 	}

@@ -119,6 +119,13 @@ func Of(ctx context.Context, r db.Reader) (Settings, error) {
 	return s, nil
 }
 
+// Lately gives the settings that this process has read last of a shop; false if
+// it has read none. They may be old.
+func Lately(s id.Shop) (Settings, bool) {
+	got, ok := parsed.GetIfPresent(s)
+	return got.settings, ok
+}
+
 // ToChange gives a shop's settings to a transaction that is going to write them
 // back: until it ends, no other that asked so changes them.
 func ToChange(ctx context.Context, tx *db.Tx) (Settings, error) {

@@ -1,0 +1,71 @@
+package db
+
+import (
+	"bytes"
+	"context"
+	"regexp"
+)
+
+// docs are the settings documents that SQLite's writer has read of late, so
+// that a change does not read again what has not changed since. The file has no
+// other writer; a statement that writes the table, whatever it writes there,
+// makes the writer forget all of them, and until its transaction has ended it
+// learns none.
+type docs struct {
+	of    map[int64][]byte
+	bytes int
+	stale bool // the transaction under way has written some
+}
+
+const docsMost = 4 << 20 // bytes of documents that are remembered, about
+
+var writesDocs = regexp.MustCompile(`(?is)^\s*(insert|update|delete)\b.*\bshop_doc\b`)
+
+func (d *docs) forget() { d.of, d.bytes = nil, 0 }
+
+func (d *docs) recall(shop int64) (doc []byte, known bool) {
+	doc, known = d.of[shop]
+	return doc, known && !d.stale
+}
+
+func (d *docs) learn(shop int64, doc []byte) {
+	if d.stale {
+		return
+	}
+	if size := len(doc) + 64; d.of == nil || d.bytes+size > docsMost {
+		d.of, d.bytes = map[int64][]byte{shop: bytes.Clone(doc)}, size
+	} else {
+		d.of[shop] = bytes.Clone(doc)
+		d.bytes += size
+	}
+}
+
+// docs of the session, if it remembers any.
+func (c counted) docs() *docs {
+	if lite, ok := c.session.(*sqliteConn); ok {
+		return lite.docs
+	}
+	return nil
+}
+
+// Doc reads the shop's settings document, once; nil if none was written. It is
+// not to be changed.
+func (t *Tx) Doc(ctx context.Context) ([]byte, error) {
+	if t.known {
+		return t.doc, nil
+	}
+	d := t.s.docs()
+	if d != nil {
+		if t.doc, t.known = d.recall(int64(t.shop)); t.known {
+			return t.doc, nil
+		}
+	}
+	doc, _, err := One(ctx, t, readDoc, func(b *[]byte) []any { return []any{b} })
+	if err == nil {
+		t.doc, t.known = doc, true
+		if d != nil {
+			d.learn(int64(t.shop), doc)
+		}
+	}
+	return doc, err
+}
