@@ -85,9 +85,7 @@ func (c *rebuildSearchCmd) Run(ctx context.Context, out io.Writer) error {
 	return c.operate(ctx, func(o api.Operator) error { return c.RebuildSearch.Run(ctx, o, out) })
 }
 
-// writeSearch writes what a shop's searches are answered from, which an older
-// program has not, while the first who searched there is told that nothing was
-// found.
+// writeSearch writes what a shop's searches are answered from where nobody has.
 func (a *App) writeSearch(shop id.Shop) {
 	if _, running := a.unwritten.LoadOrStore(shop, true); running || a.ctx.Err() != nil {
 		return
@@ -96,10 +94,12 @@ func (a *App) writeSearch(shop id.Shop) {
 		defer a.unwritten.Delete(shop)
 		room, err := a.fleet.ByID(a.ctx, shop)
 		if err == nil {
-			err = search.Rebuild(a.ctx, room, func(_, _ int64) {})
+			err = search.Write(a.ctx, room)
 		}
-		if err != nil && a.ctx.Err() == nil {
-			a.log.Error("a shop's searches could not be written anew; they are tried again with the next search", "shop", shop, "err", err)
+		if err == nil {
+			a.finder.Written(shop)
+		} else if a.ctx.Err() == nil {
+			a.log.Error("what a shop's searches are answered from could not be written; it is tried again with the next search", "shop", shop, "err", err)
 		}
 	})
 }

@@ -18,8 +18,8 @@ import (
 type Options struct {
 	Bytes int64 // that indexes may take in all, about; 0 means 64 MiB
 	Log   *slog.Logger
-	// Unwritten is told of a shop that has products to find and no document of
-	// any: an older program wrote them. Rebuild is what it wants.
+	// Unwritten is told of a shop with products that have no document, at every
+	// search until Written is called. Write is what it wants.
 	Unwritten func(id.Shop)
 }
 
@@ -137,6 +137,9 @@ func build(ctx context.Context, r db.Reader) (*index, error) {
 		return nil, err
 	}
 	err = db.Each(ctx, r, readDocs, scanDoc, func(d docRow) error { return x.put(d.product, d.doc, d.sellable, sold[d.product]) })
+	if err == nil {
+		err = x.fill(ctx, r, sold)
+	}
 	x.n, x.soldAt = s.n, r.Now()
 	x.use(s.synonyms)
 	x.tidyUp()
@@ -258,13 +261,6 @@ func (f *Finder) fill(ctx context.Context, r db.Reader, el *list.Element, h *hel
 	if err != nil {
 		return nil, err
 	}
-	if len(made.slots) == 0 {
-		n, _, err := db.One(ctx, r, countProducts, func(n *int64) []any { return []any{n} })
-		if err != nil {
-			return nil, err
-		}
-		made.unwritten = n > 0
-	}
 	f.Stats.Builds.Add(1)
 	f.Stats.BuildTime.Add(int64(time.Since(began)))
 	f.mu.Lock()
@@ -358,7 +354,7 @@ func (f *Finder) current(ctx context.Context, r db.Reader, fn func(*index) (bool
 		}
 		if seen {
 			x.reached(r.Mark())
-			if x.lacksAll() {
+			if x.unwritten.Load() {
 				f.o.Unwritten(r.Shop())
 			}
 			return nil

@@ -38,17 +38,7 @@ type index struct {
 
 	bytes int64 // taken, about
 
-	unwritten bool // there were products when it was built, and no document of any
-}
-
-// lacksAll tells whether a shop's products still have no documents.
-func (x *index) lacksAll() bool {
-	if !x.unwritten {
-		return false
-	}
-	x.mu.RLock()
-	defer x.mu.RUnlock()
-	return len(x.slots) == 0
+	unwritten atomic.Bool // some products had no document when it was built
 }
 
 // entry is a product. It is free when its product is zero.

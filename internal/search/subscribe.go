@@ -62,14 +62,6 @@ func Index(ctx context.Context, tx *db.Tx, e catalog.ProductSaved) error {
 	return tx.Later(ctx, putDoc, e.Product, n, documentOf(e).pack())
 }
 
-// Add is Index for a product of a shop that nobody can have searched yet.
-func Add(ctx context.Context, tx *db.Tx, e catalog.ProductSaved) error {
-	if e.Status != catalog.Active {
-		return nil
-	}
-	return tx.Later(ctx, putDoc, e.Product, 0, documentOf(e).pack())
-}
-
 // gone stands for the document of a product that is not shown any more.
 var gone = []byte{0}
 

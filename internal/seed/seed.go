@@ -25,7 +25,6 @@ import (
 	"haat/internal/id"
 	"haat/internal/media"
 	"haat/internal/media/draw"
-	"haat/internal/search"
 	"haat/internal/shop"
 )
 
@@ -159,7 +158,8 @@ func Shop(seed uint64, i, products int) shop.Loading {
 }
 
 // fill writes what a shop shows: its products, their pictures, which are drawn
-// when somebody looks, and its collections.
+// when somebody looks, and its collections. What searches are answered from is
+// written when somebody searches.
 func fill(ctx context.Context, tx *db.Tx, goods *goods, products int, banner media.Image) error {
 	if err := media.Save(ctx, tx, banner); err != nil {
 		return err
@@ -169,9 +169,6 @@ func fill(ctx context.Context, tx *db.Tx, goods *goods, products int, banner med
 	for range products {
 		p := goods.next()
 		if err := catalog.Add(ctx, tx, p); err != nil {
-			return err
-		}
-		if err := search.Add(ctx, tx, catalog.Saved(p)); err != nil {
 			return err
 		}
 		for _, m := range p.Images {
