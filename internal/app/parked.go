@@ -40,6 +40,7 @@ func (a *App) Parked(ctx context.Context) ([]api.ParkedEvent, error) {
 			return nil, err
 		}
 		for _, p := range all {
+			p.Payload = asJSON(p.Payload)
 			out = append(out, api.ParkedEvent{Shop: room.Slug(), Parked: p})
 		}
 	}
@@ -52,7 +53,20 @@ func (a *App) Settled(ctx context.Context, slug string) ([]event.Settled, error)
 	if err != nil {
 		return nil, err
 	}
-	return event.ListSettled(ctx, room)
+	all, err := event.ListSettled(ctx, room)
+	for i := range all {
+		all[i].Payload = asJSON(all[i].Payload)
+	}
+	return all, err
+}
+
+// asJSON gives what an event says; where that is no JSON, as a string.
+func asJSON(payload json.RawMessage) json.RawMessage {
+	if json.Valid(payload) {
+		return payload
+	}
+	b, _ := json.Marshal(string(payload)) // a string never fails
+	return b
 }
 
 // EditParked implements api.Operator.

@@ -42,7 +42,7 @@ type drill struct {
 }
 
 var all = []drill{
-	chatty, viral, readsStarve, lateReplica, repeated, silentDeath, quietSearch, hostDeath, noisy, movingHouse, nodeDies, cutOff, primaryLost, cacheLost, lastUnit,
+	chatty, viral, readsStarve, lateReplica, repeated, silentDeath, poisoned, quietSearch, hostDeath, noisy, movingHouse, nodeDies, cutOff, primaryLost, cacheLost, lastUnit,
 }
 
 // Result is what one drill found.

@@ -45,7 +45,7 @@ func diesInSilence(ctx context.Context, r *run) error {
 	if err != nil {
 		return err
 	}
-	if err := f.sell(ctx); err != nil {
+	if err := f.sell(ctx, topicRate); err != nil {
 		return err
 	}
 	for n := 0.0; n == 0; { // some partitions are its own
@@ -138,7 +138,7 @@ func cutForMinutes(ctx context.Context, r *run) error {
 	if err != nil {
 		return err
 	}
-	if err := f.sell(ctx); err != nil {
+	if err := f.sell(ctx, topicRate); err != nil {
 		return err
 	}
 	for _, s := range []*server{f.front, far} {

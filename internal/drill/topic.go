@@ -33,7 +33,7 @@ type topicFleet struct {
 // haat keeps.
 const observed = `
 CREATE SCHEMA drill;
-CREATE TABLE drill.effect (n BIGSERIAL, shop BIGINT NOT NULL, order_ BYTEA NOT NULL);
+CREATE TABLE drill.effect (n BIGSERIAL, shop BIGINT NOT NULL, order_ BYTEA NOT NULL, at TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp());
 CREATE TABLE drill.stuck (shop BIGINT NOT NULL);
 CREATE FUNCTION drill.took_effect() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN INSERT INTO drill.effect (shop, order_) VALUES (NEW.shop, NEW.order_); RETURN NULL; END $$;
@@ -102,8 +102,8 @@ func (f *topicFleet) deliverer(ctx context.Context, name string, far, publishes 
 	}
 }
 
-// sell opens the shops, and has shoppers come until settle.
-func (f *topicFleet) sell(ctx context.Context) error {
+// sell opens the shops, and has so many shoppers a second come until settle.
+func (f *topicFleet) sell(ctx context.Context, rate int) error {
 	for i := range topicShops {
 		s, err := f.r.open(ctx, f.front.addr, fmt.Sprintf("Shop %d", i), plenty)
 		if err != nil {
@@ -111,7 +111,7 @@ func (f *topicFleet) sell(ctx context.Context) error {
 		}
 		f.shops = append(f.shops, s)
 	}
-	f.orders = arrive(ctx, topicRate, func(ctx context.Context, n int) error {
+	f.orders = arrive(ctx, rate, func(ctx context.Context, n int) error {
 		return f.shops[n%topicShops].place(ctx, f.front.addr, fmt.Sprintf("Shopper %d", n), "cod")
 	})
 	return pause(ctx, 3*time.Second)
