@@ -81,6 +81,23 @@ func (l *load) answered() int {
 	return len(l.fates)
 }
 
+// gap is the longest time since then in which nobody was served.
+func (l *load) gap(since time.Time) (longest time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	served := []time.Time{since, time.Now()}
+	for _, f := range l.fates {
+		if at := f.at.Add(f.took); f.err == nil && at.After(since) {
+			served = append(served, at)
+		}
+	}
+	slices.SortFunc(served, time.Time.Compare)
+	for i, at := range served[1:] {
+		longest = max(longest, at.Sub(served[i]))
+	}
+	return longest
+}
+
 // end lets nobody come any more, waits for those who are there, and tells what
 // became of each, in their order.
 func (l *load) end() []fate {

@@ -7,13 +7,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 )
 
 // need is a server that a drill cannot do without.
 type need struct {
 	name  string
 	files []string // one of these patterns is there when it is installed
-	from  string   // the Debian package
+	from  string   // the Debian packages
 }
 
 // installed reports whether it is there.
@@ -40,7 +41,7 @@ func (n need) have(ctx context.Context, out io.Writer) error {
 		return fmt.Errorf("%s is not installed (Debian: sudo apt-get install %s)", n.name, n.from)
 	}
 	fmt.Fprintf(out, "  … installing %s\n", n.from)
-	for _, args := range [][]string{{"update"}, {"install", "-y", "--no-install-recommends", n.from}} {
+	for _, args := range [][]string{{"update"}, append([]string{"install", "-y", "--no-install-recommends"}, strings.Fields(n.from)...)} {
 		c := exec.CommandContext(ctx, apt, args...)
 		c.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
 		if said, err := c.CombinedOutput(); err != nil {

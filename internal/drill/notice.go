@@ -47,8 +47,8 @@ func (r *run) named(ctx context.Context, s *server, token, name, about string, f
 		return err
 	}
 	var says []string
-	for _, i := range register.Open {
-		if i.Name == name {
+	for _, i := range append(register.Open, register.Past...) { // it may be over by now
+		if i.Name == name && (i.Resolved == nil || i.Since.After(fault)) {
 			says = append(says, incident(i))
 			if strings.Contains(incident(i), about) {
 				return nil

@@ -2,6 +2,7 @@ package drill
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
@@ -11,15 +12,21 @@ import (
 )
 
 var primaryLost = drill{
-	id: "F-24", fault: "the primary is killed and its standby promoted, once with all that was acknowledged and once without",
-	without: "nobody promotes the standby",
-	needs:   []need{postgres},
+	id: "F-24", fault: "the primary's machine dies under Patroni, comes back and hands over; then a standby is promoted that lacks what was acknowledged",
+	without: "Patroni elects nobody (patronictl pause)",
+	needs:   []need{postgres, patroni, etcd},
 	run:     losePrimary,
 }
 
+var (
+	patroni = need{"Patroni", []string{"patroni"}, "patroni python3-etcd python3-psycopg2"}
+	etcd    = need{"etcd", []string{"etcd"}, "etcd-server"}
+)
+
 const (
-	electedAfter = 10 * time.Second // of the death: as an engine that elects a primary takes
-	writesWithin = 15 * time.Second // of the promotion
+	electedWithin = 25 * time.Second // of the death: Patroni waits for ten seconds until it believes it
+	writesWithin  = 5 * time.Second  // of the election
+	handedWithin  = 5 * time.Second  // without an order, when the primary hands over
 )
 
 // twoHosts starts a primary and its standby, and a process that knows both.
@@ -41,19 +48,22 @@ func (r *run) twoHosts(ctx context.Context, name string) (primary *database, sta
 	return primary, standby, s, err
 }
 
-// losePrimary kills a primary that has waited for its standby at each commit,
-// and then another that had lost its standby long before.
+// losePrimary kills the machine of a primary that waits for a standby at each
+// commit, and then loses another whose standby had stopped receiving.
 func losePrimary(ctx context.Context, r *run) error {
-	r.Injected = fmt.Sprintf("the primary killed under 100 pages and %d orders a second, pg_promote %v later; then again with a standby that had stopped receiving", placeRate, electedAfter)
-	r.say("a standby that has everything")
-	primary, standby, s, err := r.twoHosts(ctx, "a")
+	r.Injected = fmt.Sprintf("PostgreSQL and its Patroni killed on the one of three nodes that leads, under 100 pages and %d orders a second; started again; a planned switchover; then a standby promoted by hand that had stopped receiving", placeRate)
+	r.say("three servers under Patroni and etcd")
+	servers, err := cluster.StartElected(3)
 	if err != nil {
 		return err
 	}
-	for _, text := range []string{"ALTER SYSTEM SET synchronous_standby_names = '*'", "SELECT pg_reload_conf()"} {
-		if err := primary.Exec(text); err != nil {
-			return err
-		}
+	r.atEnd(func() { _ = servers.Close() })
+	if err := servers.Create("shard"); err != nil {
+		return err
+	}
+	s, err := r.serve(ctx, "a", "--first-shard", servers.DSN("shard", "haat"))
+	if err != nil {
+		return err
 	}
 	shop, err := r.open(ctx, s.addr, "North Goods", plenty)
 	if err != nil {
@@ -74,46 +84,48 @@ func losePrimary(ctx context.Context, r *run) error {
 	if err := pause(ctx, 3*time.Second); err != nil {
 		return err
 	}
-	fault := time.Now()
-	if err := primary.Kill(); err != nil {
-		return err
+	old := servers.Leader()
+	if old == nil {
+		return errors.New("nobody leads")
 	}
-	err = r.named(ctx, s, s.token, "database-unreachable", "shard s1", fault)
-	if err != nil {
-		return err
-	}
-	if err := pause(ctx, electedAfter-time.Since(fault)); err != nil {
-		return err
-	}
-	if !r.without {
-		r.say("the standby is promoted")
-		if err := standby.Promote(); err != nil {
+	if r.without {
+		if err := servers.Paused(true); err != nil {
 			return err
 		}
 	}
-	promoted := time.Now()
-	r.say("waiting until an order is taken")
-	var back time.Duration
-	for n := 0; back == 0 && time.Since(promoted) < writesWithin; n++ {
+	fault := time.Now()
+	if err := old.Kill(); err != nil {
+		return err
+	}
+	if err = r.named(ctx, s, s.token, "database-unreachable", "shard s1", fault); err != nil {
+		return err
+	}
+	r.say("waiting until another is elected, and until an order is taken")
+	var elected, back time.Duration
+	for n := 0; back == 0 && time.Since(fault) < electedWithin+writesWithin; n++ {
+		if elected == 0 && servers.Leader() != nil {
+			elected = time.Since(fault)
+		}
 		try, cancel := context.WithTimeout(ctx, 2*time.Second)
 		_, err := shop.order(s.addr, fmt.Sprintf("Probe %d", n), "cod").do(try, nil)
 		if cancel(); err == nil {
-			back = time.Since(promoted)
-		} else if n%20 == 0 {
-			r.say("%v", err)
+			back = time.Since(fault)
 		}
 		if err := pause(ctx, 50*time.Millisecond); err != nil {
 			return err
 		}
 	}
 	if back == 0 {
-		r.saw(false, "no order is taken within %v", writesWithin)
+		r.saw(false, "no order is taken within %v", electedWithin+writesWithin)
 		people.close()
 		pages.close()
 		return nil
 	}
-	r.saw(true, "orders are taken again by themselves, %v after the promotion", round(back))
-	if err := pause(ctx, 2*time.Second); err != nil {
+	if elected == 0 {
+		elected = back
+	}
+	r.saw(back-elected <= writesWithin, "another was elected %v after the death, and orders are taken again by themselves %v after it", round(elected), round(back))
+	if err := r.handOver(ctx, servers, old, people); err != nil {
 		return err
 	}
 	seen, placed := pages.end(), people.end()
@@ -131,6 +143,45 @@ func losePrimary(ctx context.Context, r *run) error {
 	r.saw(len(failed(placed)) == 0, "%d shoppers gave up", len(failed(placed)))
 	s.stop()
 	return r.loseSome(ctx)
+}
+
+// handOver has the node that died come back as a standby, and then the leader
+// hand over by plan.
+func (r *run) handOver(ctx context.Context, servers *cluster.Elected, old *cluster.Node, people *load) error {
+	r.say("the dead node comes back")
+	again := time.Now()
+	if err := old.Start(); err != nil {
+		return err
+	}
+	for !old.Follows() {
+		if time.Since(again) > 30*time.Second {
+			r.saw(false, "the node that died is no standby after 30s")
+			return nil
+		}
+		if err := pause(ctx, 200*time.Millisecond); err != nil {
+			return err
+		}
+	}
+	r.saw(true, "it is a standby %v after its start", round(time.Since(again)))
+	if err := pause(ctx, 3*time.Second); err != nil {
+		return err
+	}
+	r.say("the leader hands over")
+	from := servers.Leader()
+	if from == nil {
+		return errors.New("nobody leads")
+	}
+	before := time.Now()
+	if err := servers.Hand(from); err != nil {
+		r.saw(false, "the switchover is refused: %v", err)
+		return nil
+	}
+	if err := pause(ctx, handedWithin+3*time.Second); err != nil {
+		return err
+	}
+	gap := people.gap(before)
+	r.saw(gap <= handedWithin, "handed over by plan, no order was taken for %v", round(gap))
+	return nil
 }
 
 // loseSome promotes a standby that lacks what was acknowledged.
