@@ -218,6 +218,9 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (a *App, err error)
 		a.workers.Go(func() { a.relay(ctx) })
 		a.workers.Go(func() { a.carrier.Run(ctx) })
 		a.workers.Go(func() { a.carrier.Watch(ctx) })
+		if a.kafka != nil {
+			a.alone(ctx, "canaries of the topic of events", a.kafka.Canary)
+		}
 	}
 	a.sweepers(ctx)
 	a.watch(ctx)

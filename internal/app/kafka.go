@@ -93,6 +93,22 @@ func (a *App) openCarrier(ctx context.Context) (err error) {
 			}
 		}
 	})
+	a.meter.Gauges("haat_canary_seconds", "How long the last canary of a partition took until it was settled, at the process that sends them.", []string{"partition"}, func(put func(float64, ...string)) {
+		all, _ := a.kafka.Partitions()
+		for _, p := range all {
+			if p.Canary > 0 {
+				put(p.Canary.Seconds(), fmt.Sprint(p.Partition))
+			}
+		}
+	})
+	a.meter.Gauges("haat_canary_waiting_seconds", "How long the canary of a partition has been on its way.", []string{"partition"}, func(put func(float64, ...string)) {
+		all, _ := a.kafka.Partitions()
+		for _, p := range all {
+			if !p.CanarySent.IsZero() {
+				put(time.Since(p.CanarySent).Seconds(), fmt.Sprint(p.Partition))
+			}
+		}
+	})
 	a.meter.Gauge("haat_topic_unwatched_seconds", "How long ago the partitions were looked at.", func() float64 {
 		_, at := a.kafka.Partitions()
 		if at.IsZero() {

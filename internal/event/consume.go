@@ -208,6 +208,10 @@ func (c consumer) failed(partition int32, err error) {
 
 // take hands a record to the bus.
 func (c consumer) take(ctx context.Context, r *kgo.Record) {
+	if isCanary(r) {
+		c.skip(r)
+		return
+	}
 	c.stats.Arrived.Add(1)
 	a, err := unpack(r)
 	if err != nil {
@@ -240,7 +244,7 @@ func (c consumer) take(ctx context.Context, r *kgo.Record) {
 	c.bus.topic.take(p, r.Offset, commit, a.seq, r.Timestamp)
 }
 
-// skip settles a record that is no event.
+// skip settles a record that is no event, once what came before it is settled.
 func (c consumer) skip(r *kgo.Record) {
 	c.bus.mu.Lock()
 	defer c.bus.mu.Unlock()

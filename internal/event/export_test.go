@@ -32,6 +32,13 @@ func ParkedPages(shops int) (undo func()) {
 	return func() { parkedPage = was }
 }
 
+// Canaries has canaries be sent more often, and be missed sooner, until undo.
+func Canaries(every, within time.Duration) (undo func()) {
+	was, had := canaryEvery, canaryWithin
+	canaryEvery, canaryWithin = every, within
+	return func() { canaryEvery, canaryWithin = was, had }
+}
+
 // PauseAll stops to fetch every partition that is delivered here.
 func (k *Kafka) PauseAll() {
 	k.group.mu.Lock()

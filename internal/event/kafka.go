@@ -55,6 +55,7 @@ type Kafka struct {
 	partitions []PartitionState // as they were watched
 	watched    time.Time
 	samples    []Sample
+	canaries   map[int32]canary // while they are sent from here
 }
 
 // KafkaStats counts since the start.

@@ -23,6 +23,7 @@ const (
 	StuckHandler    = "handler"          // a subscriber does not come back
 	StuckCommit     = "commit failing"   // it is delivered, and nobody can see it
 	StuckElsewhere  = "deliverer silent" // another process has it, and says nothing here
+	StuckCanary     = "not written to"   // what is published to it does not come there
 )
 
 const (
@@ -49,6 +50,9 @@ type PartitionState struct {
 	Stuck     string    `json:"stuck"`     // why it does not come on; empty: it does
 	Since     time.Time `json:"since"`     // since when it does not
 	Detail    string    `json:"detail"`
+
+	Canary     time.Duration `json:"canary"`      // that the last canary of this process took; 0: none came
+	CanarySent time.Time     `json:"canary_sent"` // of the one that is under way; zero: none is
 }
 
 // Lag is how many records are not settled.
@@ -141,12 +145,14 @@ func (k *Kafka) look(ctx context.Context, last map[int32]moved) (all []Partition
 			p.Detail = end.Err.Error()
 			err = errors.Join(err, fmt.Errorf("partition %d: %w", end.Partition, end.Err))
 		}
+		k.heed(&p, now)
 		was, seen := last[p.Partition]
 		if !seen || was.committed != p.Committed || p.Lag() <= 0 {
 			was = moved{p.Committed, now}
 			last[p.Partition] = was
 		}
 		k.judge(&p, group.State, was.at, now)
+		k.judgeCanary(&p, now)
 		all = append(all, p)
 	})
 	slices.SortFunc(all, func(a, b PartitionState) int { return cmp.Compare(a.Partition, b.Partition) })

@@ -34,6 +34,7 @@ type PartitionRow struct {
 	Waiting string
 	Oldest  string // of what this process delivers; empty: nothing, or another does
 	Parked  int    // events of its shops that are parked
+	Canary  string // how long the last one took, or how late it is; empty: this process sends none
 	Lately  []float64
 	Read    string // of Lately, in words
 }
@@ -90,6 +91,7 @@ func partitionsPage(f Frame, topic string, all []event.PartitionState, at time.T
 		if p.Here && !p.Oldest.IsZero() {
 			row.Oldest = f.Now.Sub(p.Oldest).Round(100 * time.Millisecond).String()
 		}
+		row.Canary = canaryOf(p, f.Now)
 		most := int64(0)
 		for _, s := range past {
 			lag := int64(0)
@@ -117,6 +119,20 @@ func partitionsPage(f Frame, topic string, all []event.PartitionState, at time.T
 		v.State, v.Verdict = "bad", "Kafka does not say how far events were handled."
 	}
 	return v
+}
+
+// canaryLate is after how long a canary that is not there yet is told instead of
+// the one before.
+const canaryLate = 5 * time.Second
+
+func canaryOf(p event.PartitionState, now time.Time) string {
+	if !p.CanarySent.IsZero() && (p.Canary == 0 || now.Sub(p.CanarySent) > canaryLate) {
+		return "waits " + now.Sub(p.CanarySent).Round(time.Second).String()
+	}
+	if p.Canary == 0 {
+		return ""
+	}
+	return p.Canary.Round(100 * time.Millisecond).String()
 }
 
 func records(v float64) string { return thousands(int64(v)) }

@@ -14,9 +14,10 @@ import (
 func behind() Partitions {
 	var all []event.PartitionState
 	for i := range int32(6) {
-		all = append(all, event.PartitionState{Partition: i, End: 100, Committed: 100, Holder: "haat-7f2 at /10.0.0.4", Here: i < 3})
+		all = append(all, event.PartitionState{Partition: i, End: 100, Committed: 100, Holder: "haat-7f2 at /10.0.0.4", Here: i < 3, Canary: time.Duration(i) * 640 * time.Millisecond})
 	}
 	all[4].Committed, all[4].Stuck, all[4].Detail, all[4].Since = 20, event.StuckHandler, "notify.order-placed does not come back from an event of shop meeras-pottery", night.Add(-time.Minute)
+	all[4].CanarySent, all[5].CanarySent = night.Add(-59*time.Second), night.Add(-2*time.Second)
 	all[2].Committed, all[2].Oldest = 98, night.Add(-1300*time.Millisecond)
 	var past []event.Sample
 	for i := range 60 {
@@ -45,6 +46,13 @@ func TestPartitionsThatDoNotComeOnAreFirst(t *testing.T) {
 	}
 	if r := v.Rows[1]; r.Parked != 3 {
 		t.Errorf("%+v", r)
+	}
+	var canaries []string
+	for _, r := range v.Rows {
+		canaries = append(canaries, r.Canary)
+	}
+	if want := []string{"waits 59s", "600ms", "", "1.3s", "1.9s", "3.2s"}; !slices.Equal(canaries, want) {
+		t.Errorf("canaries %q, want %q", canaries, want)
 	}
 	if len(v.Labels) != 60 || v.Waiting[59] != 78+float64(59%7) {
 		t.Errorf("%v", v.Waiting)
