@@ -52,6 +52,7 @@ func (r *run) fleet() (shard *database, flags []string, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	r.control = control
 	if shard, err = newDatabase(s); err != nil {
 		return nil, nil, err
 	}

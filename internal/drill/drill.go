@@ -1,6 +1,7 @@
 package drill
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,7 +30,7 @@ const (
 )
 
 const (
-	longest = 3 * time.Minute  // a drill
+	longest = 3 * time.Minute  // a drill, unless it says otherwise
 	noticed = 15 * time.Second // until the right incident is open
 )
 
@@ -38,11 +39,12 @@ type drill struct {
 	id, fault string
 	without   string // what --without turns off
 	needs     []need
+	within    time.Duration // if it takes more than longest
 	run       func(context.Context, *run) error
 }
 
 var all = []drill{
-	chatty, viral, readsStarve, lateReplica, repeated, silentDeath, poisoned, quietSearch, hostDeath, noisy, movingHouse, nodeDies, cutOff, primaryLost, cacheLost, lastUnit,
+	chatty, viral, readsStarve, lateReplica, repeated, silentDeath, poisoned, quietSearch, hostDeath, killedLocal, killedKafka, noisy, movingHouse, nodeDies, cutOff, primaryLost, cacheLost, lastUnit,
 }
 
 // Result is what one drill found.
@@ -163,11 +165,11 @@ func (d drill) once(ctx context.Context, program string, without bool, out io.Wr
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(r.dir)) }()
 	defer r.end()
-	within, cancel := context.WithTimeout(ctx, longest)
+	within, cancel := context.WithTimeout(ctx, cmp.Or(d.within, longest))
 	defer cancel()
 	err = d.run(within, r)
 	if within.Err() == context.DeadlineExceeded {
-		r.saw(false, "not through after %v", longest)
+		r.saw(false, "not through after %v", cmp.Or(d.within, longest))
 		err = nil
 	}
 	r.Took = time.Since(r.At).Round(100 * time.Millisecond)
@@ -183,6 +185,7 @@ type run struct {
 	out     io.Writer
 	ends    []func()
 	people  int
+	control *database // of the fleet, where it is on PostgreSQL
 }
 
 // say tells whoever waits what is being done.

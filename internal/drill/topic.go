@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -50,8 +51,8 @@ CREATE TRIGGER drill_hang BEFORE UPDATE ON event_turn FOR EACH ROW EXECUTE FUNCT
 
 const topicShops, topicRate = 8, 10 // orders a second, over all shops
 
-// overTopic starts the servers and a process that serves people and delivers
-// nothing.
+// overTopic starts Kafka, the databases, and a process that serves people and
+// delivers nothing.
 func (r *run) overTopic(ctx context.Context) (*topicFleet, error) {
 	f := &topicFleet{r: r}
 	var err error
@@ -68,15 +69,21 @@ func (r *run) overTopic(ctx context.Context) (*topicFleet, error) {
 	}
 	r.atEnd(f.kafka.Kill)
 	f.link.to(f.kafka.Far)
-	if f.shard, f.flags, err = r.fleet(); err != nil {
-		return nil, err
+	return f, f.open(ctx)
+}
+
+// open starts the databases, and the process that serves people.
+func (f *topicFleet) open(ctx context.Context, flags ...string) (err error) {
+	if f.shard, f.flags, err = f.r.fleet(); err != nil {
+		return err
 	}
-	f.front, err = r.serve(ctx, "front", append(f.flags, "--roles", "web,api,worker")...)
+	f.flags = slices.Concat(f.flags, flags)
+	f.front, err = f.r.serve(ctx, "front", slices.Concat(f.flags, []string{"--roles", "web,api,worker"})...)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	_, err = f.shard.sql("%s", observed)
-	return f, err
+	return err
 }
 
 // deliverer starts a process that publishes and delivers, near Kafka or far from
@@ -86,7 +93,7 @@ func (f *topicFleet) deliverer(ctx context.Context, name string, far, publishes 
 	if far {
 		at = f.link.addr
 	}
-	s, err := f.r.serve(ctx, name, append(f.flags, "--roles", "relay", "--kafka", at)...)
+	s, err := f.r.serve(ctx, name, slices.Concat(f.flags, []string{"--roles", "relay", "--kafka", at})...)
 	if err != nil || !publishes {
 		return s, err
 	}
@@ -167,7 +174,10 @@ func (f *topicFleet) sawCatchUp(ctx context.Context, when string, within time.Du
 }
 
 // settle lets the shoppers go, and holds what they were told against the effects.
-func (f *topicFleet) settle(ctx context.Context) error {
+func (f *topicFleet) settle(ctx context.Context) error { return f.settleWithin(ctx, 15*time.Second) }
+
+// settleWithin is settle where effects may take longer.
+func (f *topicFleet) settleWithin(ctx context.Context, within time.Duration) error {
 	placed := f.orders.end()
 	for _, why := range reasons(placed) {
 		f.r.say("%s", why)
@@ -175,7 +185,7 @@ func (f *topicFleet) settle(ctx context.Context) error {
 	if err := pause(ctx, 1100*time.Millisecond); err != nil {
 		return err
 	}
-	if _, err := f.caughtUp(ctx, 15*time.Second); err != nil && !errors.Is(err, errLate) {
+	if _, err := f.caughtUp(ctx, within); err != nil && !errors.Is(err, errLate) {
 		return err
 	}
 	f.r.saw(len(failed(placed)) == 0, "%d of %d orders failed", len(failed(placed)), len(placed))
