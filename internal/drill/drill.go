@@ -44,7 +44,7 @@ type drill struct {
 }
 
 var all = []drill{
-	chatty, viral, readsStarve, lateReplica, repeated, silentDeath, poisoned, quietSearch, hostDeath, killedLocal, killedKafka, noisy, movingHouse, nodeDies, cutOff, primaryLost, cacheLost, lastUnit,
+	chatty, viral, readsStarve, lateReplica, repeated, staleCache, silentDeath, poisoned, quietSearch, hostDeath, killedLocal, killedKafka, noisy, movingHouse, nodeDies, cutOff, primaryLost, cacheLost, lastUnit,
 }
 
 // Result is what one drill found.

@@ -32,7 +32,7 @@ var (
 const (
 	killings   = 100
 	fewer      = 10                      // without: it shows soon
-	killedRate = 100                     // orders a second
+	killedRate = 40                      // orders a second
 	apart      = 2500 * time.Millisecond // deaths, at most
 	// settled is how long after the last death all must have had their effect. A
 	// group of consumers waits for each that died until its session runs out.

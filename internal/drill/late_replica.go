@@ -29,12 +29,13 @@ const (
 )
 
 // withReplica starts a shard with a streaming replica, r1, and two processes
-// that serve it.
-func (r *run) withReplica(ctx context.Context) (shard *database, replica *cluster.Server, a, b *server, err error) {
+// that serve it, with some flags more.
+func (r *run) withReplica(ctx context.Context, more ...string) (shard *database, replica *cluster.Server, a, b *server, err error) {
 	shard, flags, err := r.fleet()
 	if err != nil {
 		return nil, nil, nil, nil, err
 	}
+	flags = append(flags, more...)
 	if a, err = r.serve(ctx, "a", flags...); err != nil {
 		return nil, nil, nil, nil, err
 	}
