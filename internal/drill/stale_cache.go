@@ -158,6 +158,9 @@ func pagesGoStale(ctx context.Context, r *run) error {
 			}
 		}
 	}
+	if _, err := a.until(ctx, `haat_incident_open{name="replica-late"}`, 0, inWithin); err != nil { // of those that were short
+		return err
+	}
 	fault := time.Now()
 	if err := replica.PauseReplay(); err != nil {
 		return err
