@@ -32,9 +32,9 @@ type Bus struct {
 	slow     chan *unit // of lanes that may call out: they may take seconds
 	busy     int        // units queued, running or waiting to try again
 	idle     *sync.Cond
-	searched map[string]bool  // shards that were searched for what was left
-	suspects map[id.Shop]bool // whose events were there before we were
-	stuck    map[*unit]bool   // units whose events wait, after a failure
+	searched map[string]bool       // shards that were searched for what was left
+	suspects map[id.Shop]time.Time // whose events were there before we were, and when that was seen
+	stuck    map[*unit]bool        // units whose events wait, after a failure
 
 	followers map[id.Shop]map[chan struct{}]bool
 
@@ -83,7 +83,7 @@ const (
 
 // NewBus makes a bus over the fleet's shards.
 func NewBus(f *fleet.Fleet, log *slog.Logger) *Bus {
-	b := &Bus{fleet: f, log: log, most: maxOutlets, outlets: map[id.Shop]*outlet{}, searched: map[string]bool{}, suspects: map[id.Shop]bool{}, stuck: map[*unit]bool{}, followers: map[id.Shop]map[chan struct{}]bool{}, taken: make(chan struct{}, 1), made: time.Now().UnixMicro()}
+	b := &Bus{fleet: f, log: log, most: maxOutlets, outlets: map[id.Shop]*outlet{}, searched: map[string]bool{}, suspects: map[id.Shop]time.Time{}, stuck: map[*unit]bool{}, followers: map[id.Shop]map[chan struct{}]bool{}, taken: make(chan struct{}, 1), made: time.Now().UnixMicro()}
 	b.idle = sync.NewCond(&b.mu)
 	b.seats.perShop, b.seats.all, b.seats.taken = 50, 5_000, map[id.Shop]int{}
 	f.OnWrite(b.written)
@@ -349,16 +349,17 @@ func (b *Bus) suspect(shard string, shop id.Shop) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if !b.searched[shard] {
-		b.suspects[shop] = true
+		b.suspects[shop] = time.Now()
 	}
 }
 
-// suspected reports whether a shop's attempts must be counted before they are
-// made.
-func (b *Bus) suspected(room *fleet.Room) bool {
+// suspected reports whether attempts at events, of which this is the oldest,
+// must be counted before they are made.
+func (b *Bus) suspected(room *fleet.Room, oldest record) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return !b.searched[room.Shard()] || b.suspects[room.Shop()]
+	since, is := b.suspects[room.Shop()]
+	return !b.searched[room.Shard()] || is && !oldest.at.After(since)
 }
 
 func (b *Bus) housekeeper() {

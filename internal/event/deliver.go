@@ -114,7 +114,7 @@ func (b *Bus) handleTogether(ctx context.Context, room *fleet.Room, u *unit, new
 	}
 	last := news[len(news)-1].seq
 	if wanted {
-		careful := b.suspected(room)
+		careful := b.suspected(room, news[0])
 		if u.lane.flow || careful && !b.beginTogether(ctx, room, u, last) {
 			return false
 		}
@@ -186,7 +186,7 @@ func (b *Bus) endTogether(ctx context.Context, room *fleet.Room, u *unit, last i
 // handleEach hands each subscriber its events one by one, until it fails. The
 // news are those after from: who is further behind waits, and has its own later.
 func (b *Bus) handleEach(ctx context.Context, room *fleet.Room, u *unit, from int64, news []record) {
-	careful := b.suspected(room)
+	careful := b.suspected(room, news[0])
 	last := news[len(news)-1].seq
 	defer func() {
 		behind := slices.ContainsFunc(u.places, func(p place) bool { return p.at < last })
