@@ -100,7 +100,7 @@ func (k *Kafka) Run(ctx context.Context) {
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.SessionTimeout(k.o.Session),
 		kgo.HeartbeatInterval(k.o.Session/10),
-		kgo.RebalanceTimeout(20*time.Second),
+		kgo.RebalanceTimeout(max(2*k.o.Session, 5*time.Second)), // so long is waited for one who died meanwhile
 		kgo.FetchMaxWait(time.Second),
 		kgo.DisableAutoCommit(),
 		kgo.KeepRetryableFetchErrors(),
