@@ -173,6 +173,9 @@ var bodies = map[string]func(x *tenant) any{
 		return map[string]any{"url": "https://fresh.invalid/haat", "topics": []string{"order.paid"}}
 	},
 	"hook.change": func(x *tenant) any { return map[string]any{"topics": []string{"order.paid"}} },
+	"notify.set-text": func(*tenant) any {
+		return map[string]any{"kind": "paid", "language": "en", "subject": "Thanks", "long": "We have {{.Total}}.", "short": "Thanks"}
+	},
 	"search.set-synonyms": func(*tenant) any {
 		return map[string]any{"groups": []any{[]string{"slides", "floaters"}}}
 	},

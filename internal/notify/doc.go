@@ -18,6 +18,8 @@
 // Messages of the platform, such as sign-in codes, are no rows: [Post.Send]
 // hands them over at once, within [SendTime], or says that it could not.
 //
-// Texts are plain, short and in English; what a shopper typed is put into
-// them only where it cannot pass for our words, see text.go.
+// Texts are plain and short, in English or Hindi by the shop's locale, or the
+// shop's own: templates that can say words and fields and nothing else
+// ([SetText]). What a shopper typed is put into them only where it cannot pass
+// for our words, see text.go.
 package notify

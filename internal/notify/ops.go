@@ -44,7 +44,7 @@ type Entry struct {
 }
 
 // Operations lists what may be asked of this room.
-func Operations() []op.Operation { return []op.Operation{&ListMessages} }
+func Operations() []op.Operation { return []op.Operation{&ListMessages, &ListTexts, &SetText} }
 
 // ListMessages lists a shop's messages, newest first.
 var ListMessages = op.Read[ListIn, op.List[Entry]]{

@@ -42,19 +42,27 @@ func (p *Post) Subscribe(b *event.Bus) {
 		if err != nil {
 			return err
 		}
-		if err := p.tellShopper(ctx, tx, s, Placed, e.Order, e.Token, e.Phone, e.Email, draftPlaced(s, e)); err != nil {
+		f := placedFields(s, e)
+		d, err := p.draft(ctx, tx, s, Placed, f)
+		if err != nil {
 			return err
 		}
-		return p.tellMerchant(ctx, tx, s, Received, e.Order, "/orders/"+e.Order.String(), draftReceived(s, e))
+		if err := p.tellShopper(ctx, tx, s, Placed, e.Order, e.Token, e.Phone, e.Email, d); err != nil {
+			return err
+		}
+		if d, err = p.draft(ctx, tx, s, Received, f); err != nil {
+			return err
+		}
+		return p.tellMerchant(ctx, tx, s, Received, e.Order, "/orders/"+e.Order.String(), d)
 	})
 	event.On(b, "notify", func(ctx context.Context, tx *db.Tx, _ event.Meta, e order.OrderPaid) error {
-		return p.change(ctx, tx, Paid, e.Change, func(s shop.Settings) draft { return draftPaid(s, e) })
+		return p.change(ctx, tx, Paid, e.Change, func(s shop.Settings) fields { return fieldsOf(s, e.Change) })
 	})
 	event.On(b, "notify", func(ctx context.Context, tx *db.Tx, _ event.Meta, e order.OrderFulfilled) error {
-		return p.change(ctx, tx, Fulfilled, e.Change, func(s shop.Settings) draft { return draftFulfilled(s, e) })
+		return p.change(ctx, tx, Fulfilled, e.Change, func(s shop.Settings) fields { return fulfilledFields(s, e) })
 	})
 	event.On(b, "notify", func(ctx context.Context, tx *db.Tx, _ event.Meta, e order.OrderCancelled) error {
-		return p.change(ctx, tx, Cancelled, e.Change, func(s shop.Settings) draft { return draftCancelled(s, e) })
+		return p.change(ctx, tx, Cancelled, e.Change, func(s shop.Settings) fields { return cancelledFields(s, e) })
 	})
 	event.On(b, "notify", func(ctx context.Context, tx *db.Tx, _ event.Meta, e hook.TurnedOff) error {
 		s, err := shop.Of(ctx, tx)
@@ -74,12 +82,16 @@ func (p *Post) Subscribe(b *event.Bus) {
 	})
 }
 
-func (p *Post) change(ctx context.Context, tx *db.Tx, kind Kind, c order.Change, draft func(shop.Settings) draft) error {
+func (p *Post) change(ctx context.Context, tx *db.Tx, kind Kind, c order.Change, of func(shop.Settings) fields) error {
 	s, err := shop.Of(ctx, tx)
 	if err != nil {
 		return err
 	}
-	return p.tellShopper(ctx, tx, s, kind, c.Order, c.Token, c.Phone, c.Email, draft(s))
+	d, err := p.draft(ctx, tx, s, kind, of(s))
+	if err != nil {
+		return err
+	}
+	return p.tellShopper(ctx, tx, s, kind, c.Order, c.Token, c.Phone, c.Email, d)
 }
 
 // tellShopper queues d for each of the shopper's addresses.

@@ -3,6 +3,7 @@ package notify
 import (
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -25,20 +26,6 @@ func amount(s shop.Settings, minor int64, currency string) string {
 	return money.Money{Amount: minor, Currency: currency}.Format(s.Locale, true)
 }
 
-func payment(m order.Method) string {
-	if m == order.CashOnDelivery {
-		return "cash on delivery"
-	}
-	return "by UPI"
-}
-
-func items(n int64) string {
-	if n == 1 {
-		return "1 item"
-	}
-	return fmt.Sprintf("%d items", n)
-}
-
 func greeting(name string) string {
 	if first := firstName(name); first != "" {
 		return "Hello " + first + ",\n\n"
@@ -46,87 +33,41 @@ func greeting(name string) string {
 	return "Hello,\n\n"
 }
 
-// draftPlaced tells the shopper that we have the order.
-func draftPlaced(s shop.Settings, e order.OrderPlaced) draft {
-	total := amount(s, e.Total, e.Currency)
-	d := draft{
-		subject: fmt.Sprintf("Your order %d at %s", e.Number, oneLine(s.Name)),
-		short:   fmt.Sprintf("%s: we have your order %d, %s, %s.", oneLine(s.Name), e.Number, total, payment(e.Method)),
-		before:  "Follow it here:",
+// fieldsOf is what can be said of a change of an order.
+func fieldsOf(s shop.Settings, c order.Change) fields {
+	w := wordsOf(s.Locale)
+	return fields{
+		Shop: oneLine(s.Name), Number: strconv.FormatInt(c.Number, 10), Total: amount(s, c.Total, c.Currency), Payment: w.payment(c.Method), Items: w.items(c.Items),
+		Name: firstName(c.Name), Customer: personName(c.Name),
 	}
-	d.long = greeting(e.Name) + fmt.Sprintf("Thank you for your order %d at %s.\n\n", e.Number, oneLine(s.Name))
+}
+
+func placedFields(s shop.Settings, e order.OrderPlaced) fields {
+	f := fieldsOf(s, order.Change{Number: e.Number, Total: e.Total, Currency: e.Currency, Items: e.Items, Name: e.Name, Method: e.Method})
+	var lines, goods []string
 	for _, l := range e.Lines {
-		d.long += fmt.Sprintf("%d × %s: %s\n", l.Quantity, oneLine(l.Title), amount(s, l.Total, e.Currency))
+		what := fmt.Sprintf("%d × %s", l.Quantity, oneLine(l.Title))
+		goods = append(goods, what)
+		lines = append(lines, what+": "+amount(s, l.Total, e.Currency))
 	}
+	f.Lines, f.Goods = strings.Join(lines, "\n"), strings.Join(goods, "\n")
 	if e.Delivery > 0 {
-		d.long += fmt.Sprintf("Delivery: %s\n", amount(s, e.Delivery, e.Currency))
+		f.Delivery = amount(s, e.Delivery, e.Currency)
 	}
-	d.long += fmt.Sprintf("Total: %s, %s", total, payment(e.Method))
-	if e.Method == order.UPI {
-		d.before = "Pay and follow it here:"
-	}
-	return d
+	return f
 }
 
-// draftReceived tells the merchant that there is an order.
-func draftReceived(s shop.Settings, e order.OrderPlaced) draft {
-	text := fmt.Sprintf("New order %d: %s, %s, %s", e.Number, amount(s, e.Total, e.Currency), items(e.Items), payment(e.Method))
-	if name := personName(e.Name); name != "" {
-		text += ", from " + name
-	}
-	long := text + ".\n"
-	for _, l := range e.Lines {
-		long += fmt.Sprintf("\n%d × %s", l.Quantity, oneLine(l.Title))
-	}
-	return draft{
-		subject: fmt.Sprintf("New order %d: %s", e.Number, amount(s, e.Total, e.Currency)),
-		short:   text + ".", long: long, before: "See it here:",
-	}
+func fulfilledFields(s shop.Settings, e order.OrderFulfilled) fields {
+	f := fieldsOf(s, e.Change)
+	f.Carrier, f.Tracking = oneLine(e.Tracking.Carrier), oneLine(e.Tracking.Number)
+	f.Due = e.Method == order.CashOnDelivery && e.Payment == order.PaymentPending
+	return f
 }
 
-// draftPaid tells the shopper that we have the money.
-func draftPaid(s shop.Settings, e order.OrderPaid) draft {
-	text := fmt.Sprintf("we have your payment of %s for order %d. Thank you.", amount(s, e.Total, e.Currency), e.Number)
-	return told(s, e.Change, fmt.Sprintf("Payment received for order %d", e.Number), text, "Your order:")
-}
-
-// draftFulfilled tells the shopper that the goods have left.
-func draftFulfilled(s shop.Settings, e order.OrderFulfilled) draft {
-	text := fmt.Sprintf("your order %d is on its way", e.Number)
-	if c := oneLine(e.Tracking.Carrier); c != "" {
-		text += " with " + c
-	}
-	if n := oneLine(e.Tracking.Number); n != "" {
-		text += ", number " + n
-	}
-	if e.Method == order.CashOnDelivery && e.Payment == order.PaymentPending {
-		text += fmt.Sprintf(". Please have %s ready", amount(s, e.Total, e.Currency))
-	}
-	return told(s, e.Change, fmt.Sprintf("Order %d is on its way", e.Number), text+".", "Follow it here:")
-}
-
-// draftCancelled tells the shopper that nothing will come.
-func draftCancelled(s shop.Settings, e order.OrderCancelled) draft {
-	text := fmt.Sprintf("your order %d has been cancelled.", e.Number)
-	if reason := strings.TrimRight(oneLine(e.Reason), "."); e.Expired {
-		text = fmt.Sprintf("your order %d has been cancelled, because its payment did not arrive in time.", e.Number)
-	} else if reason != "" {
-		text = fmt.Sprintf("your order %d has been cancelled: %s.", e.Number, reason)
-	}
-	if e.Payment == order.PaymentRefundDue {
-		text += fmt.Sprintf(" Your %s will be given back.", amount(s, e.Total, e.Currency))
-	}
-	return told(s, e.Change, fmt.Sprintf("Order %d has been cancelled", e.Number), text, "Your order:")
-}
-
-// told makes a draft of one sentence that begins in lower case.
-func told(s shop.Settings, c order.Change, subject, text, before string) draft {
-	return draft{
-		subject: subject + " (" + oneLine(s.Name) + ")",
-		short:   oneLine(s.Name) + ": " + text,
-		long:    greeting(c.Name) + strings.ToUpper(text[:1]) + text[1:],
-		before:  before,
-	}
+func cancelledFields(s shop.Settings, e order.OrderCancelled) fields {
+	f := fieldsOf(s, e.Change)
+	f.Reason, f.Expired, f.Refund = strings.TrimRight(oneLine(e.Reason), "."), e.Expired, e.Payment == order.PaymentRefundDue
+	return f
 }
 
 // oneLine makes one line of text that came from somebody: no line of its own

@@ -55,7 +55,7 @@ type platform struct {
 func onPlatform(t *testing.T, fn func(t *testing.T, p *platform)) {
 	t.Helper()
 	schemas := []*db.SchemaSet{
-		event.Schema, op.Schema, shop.Schema, customer.Schema, stock.Schema, media.Schema, catalog.Schema, pay.Schema, order.Schema, search.Schema, insight.Schema, hook.Schema,
+		event.Schema, op.Schema, shop.Schema, customer.Schema, stock.Schema, media.Schema, catalog.Schema, pay.Schema, order.Schema, search.Schema, insight.Schema, hook.Schema, notify.Schema,
 	}
 	fleettest.EachFleet(t, schemas, []*db.SchemaSet{op.ControlSchema, shop.ControlSchema}, func(t *testing.T, f *fleet.Fleet) { fn(t, newPlatform(t, f)) })
 }

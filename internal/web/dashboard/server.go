@@ -248,6 +248,8 @@ func (s *server) shopRoutes(mux *http.ServeMux) {
 	page("POST /settings/delivery", (*desk).saveDelivery)
 	page("GET /settings/payments", (*desk).payments)
 	page("POST /settings/payments", (*desk).savePayments)
+	page("GET /settings/messages", (*desk).messages)
+	page("POST /settings/messages", (*desk).changeMessage)
 	page("GET /settings/webhooks", (*desk).webhooks)
 	page("POST /settings/webhooks", (*desk).addWebhook)
 	page("GET /settings/webhooks/{webhook}", (*desk).webhook)
