@@ -20,6 +20,7 @@ import (
 	"haat/internal/event/eventtest"
 	"haat/internal/fleet"
 	"haat/internal/fleet/fleettest"
+	"haat/internal/id"
 )
 
 func embedded(t *testing.T) *fleet.Fleet {
@@ -110,6 +111,7 @@ func TestStrangeRecords(t *testing.T) {
 	put("another", `{}`, "haat", "1", "shop", shop, "seq", "2")
 	put(shop, `{}`, "haat", "1", "shop", shop, "seq", "two")
 	put(shop, `{}`, "haat", "9", "shop", shop, "seq", "1")
+	put(shop, "\xff\x00garbage", "haat", "1", "shop", shop, "seq", "1", "event", id.Event(id.New[struct{}]()).String(), "at", "1", "topic", "test.happened")
 	emit(t, room, happened{K: strings.Repeat("very-large-", 60_000), N: 2})
 	for n := range 7 {
 		emit(t, room, happened{K: "a", N: n})
@@ -124,12 +126,12 @@ func TestStrangeRecords(t *testing.T) {
 	if d.kafka.Stats().Left.Load() == 0 {
 		t.Error("the large event was published whole")
 	}
-	await(t, "all strange records were told", func() bool { return len(d.kafka.Refused()) >= 5 })
+	await(t, "all strange records were told", func() bool { return len(d.kafka.Refused()) >= 6 })
 	var why []string
 	for _, r := range d.kafka.Refused() {
 		why = append(why, r.Why)
 	}
-	for _, want := range []string{"no header that says that haat wrote it", `header "shop"`, "is not its shop", `header "seq" is "two"`, `version is "9"`} {
+	for _, want := range []string{"no header that says that haat wrote it", `header "shop"`, "is not its shop", `header "seq" is "two"`, `version is "9"`, "its value is no JSON"} {
 		if !slices.ContainsFunc(why, func(w string) bool { return strings.Contains(w, want) }) {
 			t.Errorf("nothing was refused for %q: %q", want, why)
 		}
