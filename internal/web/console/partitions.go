@@ -68,7 +68,7 @@ const unseenFor = 10 * time.Second
 func partitionsPage(f Frame, topic string, all []event.PartitionState, at time.Time, past []event.Sample, parked map[int32]int) Partitions {
 	v := Partitions{Frame: f, Topic: topic, State: "good"}
 	for _, s := range past {
-		v.Labels = append(v.Labels, s.At.In(f.zone()).Format("15:04:05"))
+		v.Labels = append(v.Labels, s.At.In(f.zone()).Format("15:04"))
 		v.Waiting = append(v.Waiting, float64(s.Sum()))
 		v.Oldest = append(v.Oldest, s.Oldest.Seconds())
 	}

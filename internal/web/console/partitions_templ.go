@@ -124,7 +124,7 @@ func (v Partitions) Page() templ.Component {
 						return templ_7745c5c3_Err
 					}
 				}
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 9, " <section class=\"card card-flush\"><table class=\"table shops\"><thead><tr><th scope=\"col\">Partition</th><th scope=\"col\" class=\"is-num\">Waiting</th><th scope=\"col\" class=\"is-num\">Oldest</th><th scope=\"col\" class=\"is-num\">Parked</th><th scope=\"col\" class=\"is-num wide\" title=\"How long a record that is sent every ten seconds takes until it is settled\">Canary</th><th scope=\"col\" class=\"wide\">Lately</th><th scope=\"col\" class=\"wide\">Delivered by</th></tr></thead> <tbody>")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 9, " <section class=\"card card-flush\"><table class=\"table shops\"><thead><tr><th scope=\"col\">Partition</th><th scope=\"col\" class=\"is-num\">Waiting</th><th scope=\"col\" class=\"is-num wide\">Oldest</th><th scope=\"col\" class=\"is-num\">Parked</th><th scope=\"col\" class=\"is-num wide\" title=\"How long a record that is sent every ten seconds takes until it is settled\">Canary</th><th scope=\"col\" class=\"wide\">Lately</th><th scope=\"col\" class=\"wide\">Delivered by</th></tr></thead> <tbody>")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -182,14 +182,14 @@ func (v Partitions) Page() templ.Component {
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
-					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 15, "</td><td class=\"is-num\">")
+					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 15, "</td><td class=\"is-num wide\">")
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
 					var templ_7745c5c3_Var8 string
 					templ_7745c5c3_Var8, templ_7745c5c3_Err = templ.JoinStringErrs(r.Oldest)
 					if templ_7745c5c3_Err != nil {
-						return templ.Error{Err: templ_7745c5c3_Err, FileName: `partitions.templ`, Line: 58, Col: 37}
+						return templ.Error{Err: templ_7745c5c3_Err, FileName: `partitions.templ`, Line: 58, Col: 42}
 					}
 					_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var8))
 					if templ_7745c5c3_Err != nil {
