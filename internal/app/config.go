@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/mail"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -54,6 +55,9 @@ type Config struct {
 
 	Redis string `env:"HAAT_REDIS" help:"Redis that processes share their pages through, as redis://user:password@host:port/0: one that has just started need not make again what others have made. Default: each makes its own." secret:""`
 
+	WebhookInside string `env:"HAAT_WEBHOOK_INSIDE" help:"Hosts of a private network that webhooks may call, each as name=address, with commas between. Default: none, they call the public internet alone."`
+	inside        map[string]netip.Addr
+
 	Front     bool          `default:"true" negatable:"" env:"HAAT_FRONT" help:"Answer requests for kept pages before net/http has seen them."`
 	SharedFor time.Duration `default:"0s" env:"HAAT_SHARED_FOR" help:"How long a CDN in front may keep a page without asking; long only if it is purged by Surrogate-Key."`
 
@@ -97,6 +101,22 @@ type TLS struct {
 
 // On reports whether there is a certificate.
 func (t TLS) On() bool { return t.Cert != "" }
+
+func (c *Config) finishWebhooks() error {
+	c.inside = map[string]netip.Addr{}
+	for pair := range strings.SplitSeq(c.WebhookInside, ",") {
+		if pair = strings.TrimSpace(pair); pair == "" {
+			continue
+		}
+		name, text, _ := strings.Cut(pair, "=")
+		at, err := netip.ParseAddr(strings.TrimSpace(text))
+		if err != nil || !strings.Contains(name, ".") {
+			return fmt.Errorf("--webhook-inside %q: give each as name=address, such as erp.example.com=10.0.0.5", pair)
+		}
+		c.inside[strings.ToLower(strings.TrimSpace(name))] = at
+	}
+	return nil
+}
 
 // S3 is how a bucket lets us in.
 type S3 struct {
@@ -144,6 +164,9 @@ func (c *Config) Finish() error {
 		return fmt.Errorf("--url %q: shops live below the host's name, so it must be a name, not an IP address", c.URL)
 	}
 	if err := c.finishProcess(); err != nil {
+		return err
+	}
+	if err := c.finishWebhooks(); err != nil {
 		return err
 	}
 	if err := c.finishKafka(); err != nil {

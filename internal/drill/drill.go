@@ -44,7 +44,7 @@ type drill struct {
 }
 
 var all = []drill{
-	chatty, viral, readsStarve, lateReplica, repeated, staleCache, silentDeath, poisoned, quietSearch, hostDeath, killedLocal, killedKafka, noisy, movingHouse, nodeDies, cutOff, primaryLost, cacheLost, lastUnit,
+	chatty, viral, readsStarve, lateReplica, repeated, staleCache, unheard, silentDeath, poisoned, quietSearch, hostDeath, killedLocal, killedKafka, noisy, movingHouse, nodeDies, cutOff, primaryLost, cacheLost, lastUnit,
 }
 
 // Result is what one drill found.
@@ -184,6 +184,7 @@ type run struct {
 	dir     string
 	out     io.Writer
 	ends    []func()
+	env     []string // of its processes
 	people  int
 	control *database // of the fleet, where it is on PostgreSQL
 }

@@ -46,7 +46,7 @@ func (t *tail) String() string {
 // start starts a program, which ends with the drill.
 func (r *run) start(env []string, name string, args ...string) (*process, error) {
 	p := &process{cmd: exec.Command(name, args...), said: new(tail), ended: make(chan struct{})}
-	p.cmd.Env = append(os.Environ(), env...)
+	p.cmd.Env = append(append(os.Environ(), r.env...), env...)
 	p.cmd.Stdout, p.cmd.Stderr = p.said, p.said
 	p.cmd.Dir = r.dir
 	// A group of its own: what a terminal sends to the drill is not for it.

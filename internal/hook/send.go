@@ -65,9 +65,9 @@ type delivery struct {
 }
 
 const (
-	claim   = 2 * time.Minute // for which a delivery under way is nobody else's
-	inARow  = 20              // deliveries of a line, before others have their turn
-	longest = 6 * time.Hour   // between two tries
+	claim   = 30 * time.Second // for which a delivery under way is nobody else's: twice as long as a call takes
+	inARow  = 20               // deliveries of a line, before others have their turn
+	longest = 6 * time.Hour    // between two tries
 )
 
 var (

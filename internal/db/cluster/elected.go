@@ -283,7 +283,7 @@ func (e *Elected) tell(method, path string, what object) error {
 		res.Body.Close()
 		cancel()
 		if res.StatusCode != http.StatusOK {
-			return fmt.Errorf("Patroni says to %s %s: %d %s", method, path, res.StatusCode, said)
+			return fmt.Errorf("to %s %s Patroni says: %d %s", method, path, res.StatusCode, said)
 		}
 		return nil
 	}
