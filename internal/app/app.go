@@ -184,7 +184,11 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (a *App, err error)
 	a.pictures.While(a.uploads)
 	a.pictures.Draw(media.Drawing{ByHash: draw.ByHash, Has: a.hasPicture, Keep: a.disk})
 	a.fetcher = fetch.New(fetch.Options{})
-	a.caller = post.New(post.Options{Outside: guard.Outside{Inside: cfg.inside}})
+	inside, err := cfg.inside()
+	if err != nil {
+		return a, err
+	}
+	a.caller = post.New(post.Options{Outside: guard.Outside{Inside: inside}})
 	a.hooks = hook.NewSender(a.caller.Send, log)
 	catalog.KeepLists(share.Lists)
 	a.finder = search.NewFinder(search.Options{Bytes: share.Search, Log: log, Unwritten: a.writeSearch})

@@ -56,7 +56,6 @@ type Config struct {
 	Redis string `env:"HAAT_REDIS" help:"Redis that processes share their pages through, as redis://user:password@host:port/0: one that has just started need not make again what others have made. Default: each makes its own." secret:""`
 
 	WebhookInside string `env:"HAAT_WEBHOOK_INSIDE" help:"Hosts of a private network that webhooks may call, each as name=address, with commas between. Default: none, they call the public internet alone."`
-	inside        map[string]netip.Addr
 
 	Front     bool          `default:"true" negatable:"" env:"HAAT_FRONT" help:"Answer requests for kept pages before net/http has seen them."`
 	SharedFor time.Duration `default:"0s" env:"HAAT_SHARED_FOR" help:"How long a CDN in front may keep a page without asking; long only if it is purged by Surrogate-Key."`
@@ -102,8 +101,9 @@ type TLS struct {
 // On reports whether there is a certificate.
 func (t TLS) On() bool { return t.Cert != "" }
 
-func (c *Config) finishWebhooks() error {
-	c.inside = map[string]netip.Addr{}
+// inside gives the hosts of a private network that webhooks may call.
+func (c *Config) inside() (map[string]netip.Addr, error) {
+	out := map[string]netip.Addr{}
 	for pair := range strings.SplitSeq(c.WebhookInside, ",") {
 		if pair = strings.TrimSpace(pair); pair == "" {
 			continue
@@ -111,11 +111,11 @@ func (c *Config) finishWebhooks() error {
 		name, text, _ := strings.Cut(pair, "=")
 		at, err := netip.ParseAddr(strings.TrimSpace(text))
 		if err != nil || !strings.Contains(name, ".") {
-			return fmt.Errorf("--webhook-inside %q: give each as name=address, such as erp.example.com=10.0.0.5", pair)
+			return nil, fmt.Errorf("--webhook-inside %q: give each as name=address, such as erp.example.com=10.0.0.5", pair)
 		}
-		c.inside[strings.ToLower(strings.TrimSpace(name))] = at
+		out[strings.ToLower(strings.TrimSpace(name))] = at
 	}
-	return nil
+	return out, nil
 }
 
 // S3 is how a bucket lets us in.
@@ -166,7 +166,7 @@ func (c *Config) Finish() error {
 	if err := c.finishProcess(); err != nil {
 		return err
 	}
-	if err := c.finishWebhooks(); err != nil {
+	if _, err := c.inside(); err != nil {
 		return err
 	}
 	if err := c.finishKafka(); err != nil {
