@@ -23,14 +23,14 @@ const (
 // who reads and writes: its every request is served, after a few turns of
 // others at most. Without budgets it waits behind the hundreds.
 func TestAFlashSaleDoesNotStarveItsNeighbour(t *testing.T) {
+	// Without budgets SQLite's readers are at times free for the other shop: there
+	// is no control on it.
+	t.Run("sqlite/budgets", func(t *testing.T) {
+		dir := t.TempDir()
+		starve(t, fleettest.Open(t, dir+"/control.db", fleet.Config{Dir: dir, Schemas: []*db.SchemaSet{noteSchema}}, nil), true)
+	})
 	for _, budgets := range []bool{true, false} {
-		on := map[bool]string{true: "budgets", false: "none"}[budgets]
-		t.Run("sqlite/"+on, func(t *testing.T) {
-			dir := t.TempDir()
-			c := fleet.Config{Dir: dir, NoBudgets: !budgets, Schemas: []*db.SchemaSet{noteSchema}}
-			starve(t, fleettest.Open(t, dir+"/control.db", c, nil), budgets)
-		})
-		t.Run("postgres/"+on, func(t *testing.T) {
+		t.Run("postgres/"+map[bool]string{true: "budgets", false: "none"}[budgets], func(t *testing.T) {
 			c := fleet.Config{Dir: t.TempDir(), FirstShard: dbtest.Postgres(t), NoBudgets: !budgets, Schemas: []*db.SchemaSet{noteSchema}}
 			starve(t, fleettest.Open(t, dbtest.Postgres(t), c, nil), budgets)
 		})
@@ -103,7 +103,7 @@ func starve(t *testing.T, f *fleet.Fleet, budgets bool) {
 		t.Errorf("one of the other shop waited for %d turns of the crowd", most)
 	case budgets && middle > crowd/4:
 		t.Errorf("the other shop's requests wait for %d turns in the middle", middle)
-	case !budgets && middle <= crowd/4:
+	case !budgets && middle < crowd/2:
 		t.Errorf("without budgets they wait for %d turns only: the test shows nothing", middle)
 	}
 	if u := budget(whale); budgets && u.Waited == 0 || u.Took == 0 {
