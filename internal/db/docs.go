@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"regexp"
+	"strings"
 )
 
 // docs are the settings documents that SQLite's writer has read of late, so
@@ -19,7 +20,13 @@ type docs struct {
 
 const docsMost = 4 << 20 // bytes of documents that are remembered, about
 
-var writesDocs = regexp.MustCompile(`(?is)^\s*(insert|update|delete)\b.*\bshop_doc\b`)
+var namesDocs = regexp.MustCompile(`(?i)\bshop_doc\b`)
+
+// writesDocs tells whether a statement may write the table: it names it, and is
+// not plainly a SELECT.
+func writesDocs(text string) bool {
+	return namesDocs.MatchString(text) && !strings.HasPrefix(strings.ToUpper(text), "SELECT")
+}
 
 func (d *docs) forget() { d.of, d.bytes = nil, 0 }
 

@@ -50,8 +50,8 @@ func (s *Shard) Call(ctx context.Context, from string, shops []id.Shop) error {
 }
 
 // Listen calls heard with the shops that others have called, or with none when
-// they greet, on a connection of its own, until ctx ends or the connection breaks. ready is called once it
-// listens. On an embedded database, where nobody calls, it waits for ctx.
+// they greet, on a connection of its own, until ctx ends or the connection
+// breaks. ready is called once it listens. On an embedded database, where nobody calls, it waits for ctx.
 func (s *Shard) Listen(ctx context.Context, self string, ready func(), heard func([]id.Shop)) error {
 	e, ok := s.e.(*postgres)
 	if !ok {

@@ -21,7 +21,7 @@ type AcrossSQL struct{ stmt }
 // under which connections keep it prepared.
 type stmt struct {
 	sqlite, postgres string
-	docs             bool // it writes settings documents
+	docs             bool // it may write settings documents
 }
 
 var param = regexp.MustCompile(`\$(\d+)`)
@@ -30,7 +30,7 @@ func newStmt(text string) stmt {
 	text = strings.TrimSpace(text)
 	// SQLite numbers a bare $n by first appearance, which would silently swap
 	// arguments; ?n means what $n means on PostgreSQL.
-	return stmt{sqlite: param.ReplaceAllString(text, "?$1"), postgres: text, docs: writesDocs.MatchString(text)}
+	return stmt{sqlite: param.ReplaceAllString(text, "?$1"), postgres: text, docs: writesDocs(text)}
 }
 
 // Q declares a statement. $1 is always the shop and is bound for the caller;

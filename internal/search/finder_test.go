@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"haat/internal/catalog"
 	"haat/internal/db"
@@ -121,6 +122,57 @@ func TestProductsWithoutDocumentsAreFound(t *testing.T) {
 		})
 		if rows != n {
 			s.Errorf("%d documents, want %d", rows, n)
+		}
+	})
+}
+
+// Who writes missing documents does not put an old product over a new one that
+// is being written beside.
+func TestMissingDocumentsAreNotWrittenOverNewerOnes(t *testing.T) {
+	each(t, search.Options{}, func(s *street) {
+		made := s.fill(s.room, 1, "Mug")
+		s.change(s.room, func(tx *db.Tx) error {
+			if _, err := tx.Exec(s.Context(), db.Q(`DELETE FROM search_doc WHERE shop = $1`)); err != nil {
+				return err
+			}
+			_, err := tx.Exec(s.Context(), db.Q(`UPDATE product SET updated_at = updated_at - 3600000000 WHERE shop = $1`))
+			return err
+		})
+		written, through := make(chan struct{}), make(chan error, 1)
+		go func() {
+			<-written
+			through <- search.Write(s.Context(), s.room)
+		}()
+		var once sync.Once
+		s.change(s.room, func(tx *db.Tx) error {
+			if _, err := tx.Exec(s.Context(), db.Q(`UPDATE product SET title = 'Zanzibar' WHERE shop = $1`)); err != nil {
+				return err
+			}
+			p, err := catalog.Read(s.Context(), tx, made[0].ID)
+			if err != nil {
+				return err
+			}
+			if err := search.Index(s.Context(), tx, catalog.Saved(&p)); err != nil {
+				return err
+			}
+			if _, err := catalog.Read(s.Context(), tx, made[0].ID); err != nil { // what waited to be sent goes with it
+				return err
+			}
+			once.Do(func() { close(written) })
+			select {
+			case err := <-through:
+				through <- err
+			case <-time.After(500 * time.Millisecond): // it waits for this
+			}
+			return nil
+		})
+		if err := <-through; err != nil {
+			s.Fatal(err)
+		}
+		fresh := search.NewFinder(search.Options{})
+		got, err := fresh.Page(s.Context(), s.room, op.Caller{}, search.PageIn{Query: "zanzibar", Limit: 1})
+		if err != nil || got.Total != 1 {
+			s.Errorf("%d found, %v", got.Total, err)
 		}
 	})
 }

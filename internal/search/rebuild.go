@@ -5,6 +5,7 @@ import (
 
 	"haat/internal/catalog"
 	"haat/internal/db"
+	"haat/internal/fault"
 	"haat/internal/fleet"
 	"haat/internal/id"
 )
@@ -37,17 +38,16 @@ func Rebuild(ctx context.Context, room *fleet.Room, tell func(done, of int64)) e
 		var last id.Product
 		n := 0
 		_, err := room.Change(ctx, func(tx *db.Tx) error {
+			if err := tx.Alone(ctx, documents); err != nil {
+				return err
+			}
 			products, err := db.All(ctx, tx, nextProducts, scan, after, rebuiltAtOnce)
 			if err != nil {
 				return err
 			}
 			n = len(products)
 			for _, p := range products {
-				product, err := catalog.Read(ctx, tx, p)
-				if err != nil {
-					return err
-				}
-				if err := Index(ctx, tx, catalog.Saved(&product)); err != nil {
+				if err := renew(ctx, tx, p); err != nil {
 					return err
 				}
 				last = p
@@ -62,6 +62,9 @@ func Rebuild(ctx context.Context, room *fleet.Room, tell func(done, of int64)) e
 	}
 	for more := true; more; {
 		_, err := room.Change(ctx, func(tx *db.Tx) error {
+			if err := tx.Alone(ctx, documents); err != nil {
+				return err
+			}
 			products, err := db.All(ctx, tx, leftOver, scan, rebuiltAtOnce)
 			if err != nil {
 				return err
@@ -79,4 +82,17 @@ func Rebuild(ctx context.Context, room *fleet.Room, tell func(done, of int64)) e
 		}
 	}
 	return nil
+}
+
+// renew writes the document of a product as it is, unless it was deleted just
+// now. The transaction is alone with the documents.
+func renew(ctx context.Context, tx *db.Tx, product id.Product) error {
+	p, err := catalog.Read(ctx, tx, product)
+	if fault.Is(err, fault.KindNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return Index(ctx, tx, catalog.Saved(&p))
 }

@@ -44,6 +44,11 @@ var (
 	sells    = db.Q(`SELECT sellable FROM stock_product WHERE shop = $1 AND product = $2`)
 )
 
+// documents is what all who write documents name to be alone: whoever reads a
+// product to write its document anew must not overwrite what was written of a
+// later one meanwhile.
+const documents = "search documents"
+
 func next(ctx context.Context, tx *db.Tx) (int64, error) {
 	n, _, err := db.One(ctx, tx, nextNumber, func(n *int64) []any { return []any{n} })
 	return n, err
@@ -54,6 +59,9 @@ func next(ctx context.Context, tx *db.Tx) (int64, error) {
 func Index(ctx context.Context, tx *db.Tx, e catalog.ProductSaved) error {
 	if e.Status != catalog.Active {
 		return forget(ctx, tx, e.Product)
+	}
+	if err := tx.Alone(ctx, documents); err != nil {
+		return err
 	}
 	n, err := next(ctx, tx)
 	if err != nil {
@@ -68,6 +76,9 @@ var gone = []byte{0}
 func flag(b *bool) []any { return []any{b} }
 
 func forget(ctx context.Context, tx *db.Tx, product id.Product) error {
+	if err := tx.Alone(ctx, documents); err != nil {
+		return err
+	}
 	if _, there, err := db.One(ctx, tx, hasDoc, flag, product); err != nil || !there {
 		return err
 	}
@@ -84,6 +95,9 @@ func forget(ctx context.Context, tx *db.Tx, product id.Product) error {
 // restock notes whether a product can be bought, if that is not what its
 // document says.
 func restock(ctx context.Context, tx *db.Tx, product id.Product) error {
+	if err := tx.Alone(ctx, documents); err != nil {
+		return err
+	}
 	was, there, err := db.One(ctx, tx, hasDoc, flag, product)
 	if err != nil || !there {
 		return err

@@ -62,17 +62,16 @@ func (x *index) fill(ctx context.Context, r db.Reader, sold map[id.Product]int64
 func Write(ctx context.Context, room *fleet.Room) error {
 	for more := true; more; {
 		_, err := room.Change(ctx, func(tx *db.Tx) error {
+			if err := tx.Alone(ctx, documents); err != nil {
+				return err
+			}
 			all, err := lackingOf(ctx, tx, rebuiltAtOnce)
 			if err != nil {
 				return err
 			}
 			more = len(all) == rebuiltAtOnce
 			for _, l := range all {
-				p, err := catalog.Read(ctx, tx, l.product)
-				if err != nil {
-					return err
-				}
-				if err := Index(ctx, tx, catalog.Saved(&p)); err != nil {
+				if err := renew(ctx, tx, l.product); err != nil {
 					return err
 				}
 			}
