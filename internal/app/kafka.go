@@ -50,7 +50,7 @@ func (a *App) openCarrier(ctx context.Context) (err error) {
 	}
 	topic := a.cfg.KafkaTopic
 	a.kafka, err = event.OverKafka(ctx, a.fleet, a.bus, event.KafkaOptions{
-		Brokers: strings.Split(a.cfg.Kafka, ","), Topic: topic.Topic, Partitions: topic.Partitions, Retention: topic.Retention,
+		Brokers: strings.Split(a.cfg.Kafka, ","), Topic: topic.Topic, Partitions: topic.Partitions, Retention: topic.Retention, Instance: a.member.Self().ID,
 		Epoch: func(ctx context.Context) (int64, error) { return a.member.Epoch(ctx, "events of "+topic.Topic) },
 	}, a.log)
 	if err != nil {

@@ -30,7 +30,7 @@ var (
 )
 
 const (
-	killings   = 100
+	killings   = 20
 	fewer      = 10                      // without: it shows soon
 	killedRate = 40                      // orders a second
 	apart      = 2500 * time.Millisecond // deaths, at most

@@ -22,7 +22,7 @@ var cutOff = drill{
 }
 
 const (
-	takenOver = 25 * time.Second // of a cut: a session runs out after ten
+	takenOver = 25 * time.Second // of a cut: a session runs out after six
 	awayFor   = 70 * time.Second
 )
 

@@ -19,8 +19,8 @@ const canarySlices = 10 // of a round, so that not all are sent at once
 // A partition is sent a canary every canaryEvery, which is there within
 // canaryWithin. A test does not wait that long.
 var (
-	canaryEvery  = 10 * time.Second
-	canaryWithin = 15 * time.Second
+	canaryEvery  = 4 * time.Second
+	canaryWithin = 8 * time.Second
 )
 
 // canary is the last one of a partition.
@@ -31,7 +31,7 @@ type canary struct {
 	took   time.Duration
 }
 
-// Canary sends each partition a record every ten seconds, until ctx ends, which
+// Canary sends each partition a record every four seconds, until ctx ends, which
 // Watch of this process then expects to be settled. One process of a fleet is
 // enough. It has a client of its own, and holds up no event.
 func (k *Kafka) Canary(ctx context.Context) {

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -93,7 +94,7 @@ func (k *Kafka) Run(ctx context.Context) {
 		return
 	}
 	c := consumer{k}
-	client, err := kgo.NewClient(append(k.common(),
+	options := append(k.common(),
 		kgo.ConsumerGroup(k.groupName()),
 		kgo.ConsumeTopics(k.o.Topic),
 		kgo.Balancers(kgo.CooperativeStickyBalancer()),
@@ -107,7 +108,11 @@ func (k *Kafka) Run(ctx context.Context) {
 		kgo.OnPartitionsAssigned(c.assigned),
 		kgo.OnPartitionsRevoked(c.revoked),
 		kgo.OnPartitionsLost(c.lost),
-	)...)
+	)
+	if k.o.Instance != "" {
+		options = append(options, kgo.InstanceID(k.o.Instance))
+	}
+	client, err := kgo.NewClient(options...)
 	if err != nil {
 		k.say(err)
 		k.log.Error("cannot take part in delivering events", "err", err)
@@ -128,10 +133,39 @@ func (k *Kafka) Run(ctx context.Context) {
 		fetches.EachRecord(func(r *kgo.Record) { c.take(ctx, r) })
 	}
 	all.Wait()
+	if k.deserts.Load() {
+		closeWithin(client)
+		return
+	}
 	leave, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
 	defer cancel()
-	_ = client.LeaveGroupContext(leave) // else it is found lost
+	c.leave(leave, client) // else it is found lost
 	closeWithin(client)
+}
+
+// leave gives this process's partitions to the others. A member that has a name
+// is taken out by it, since its client would stay in, for the next start.
+func (c consumer) leave(ctx context.Context, client *kgo.Client) {
+	if c.o.Instance == "" {
+		_ = client.LeaveGroupContext(ctx)
+		return
+	}
+	c.commit(ctx, client)
+	for n := range c.holds() {
+		c.lost(ctx, client, map[string][]int32{c.o.Topic: {n}})
+	}
+	_, _ = c.admin.LeaveGroup(ctx, kadm.LeaveGroup(c.groupName()).Reason("it ends").InstanceIDs(c.o.Instance))
+}
+
+// holds gives the partitions that are delivered here.
+func (c consumer) holds() map[int32]bool {
+	all := map[int32]bool{}
+	c.bus.mu.Lock()
+	defer c.bus.mu.Unlock()
+	for _, p := range c.bus.topic.open {
+		all[p.number] = true
+	}
+	return all
 }
 
 // hasRoom reports whether more may be fetched.

@@ -48,6 +48,21 @@ func (k *Kafka) PauseAll() {
 	}
 }
 
+// NamedWithin is how long after a deliverer's death a partition in which nothing
+// happens is named at the latest.
+var NamedWithin = canaryEvery + stuckAfter + elsewhereAfter + watchPartitions
+
+// Desert has it leave its group, when it ends, as one who is killed does: in
+// silence. It must have a name there.
+func (k *Kafka) Desert() { k.deserts.Store(true) }
+
+// Holds gives how many partitions are delivered here.
+func (k *Kafka) Holds() int {
+	k.bus.mu.Lock()
+	defer k.bus.mu.Unlock()
+	return len(k.bus.topic.open)
+}
+
 // Rebalance has the partitions handed out anew.
 func (k *Kafka) Rebalance() {
 	k.group.mu.Lock()

@@ -25,7 +25,11 @@ type KafkaOptions struct {
 	Topic      string
 	Partitions int           // at least; as many are made
 	Retention  time.Duration // at least; so long is kept
-	Session    time.Duration // so long may a deliverer be silent before others take over; 0: 10 s
+	Session    time.Duration // so long may a deliverer be silent before others take over; 0: 6 s, the least that brokers allow by default
+	// Instance names this process among those that deliver. One that is started
+	// again under its name has its partitions back at once. Empty: each start is
+	// a new deliverer.
+	Instance string
 	// Epoch gives numbers that rise over all processes; see [fleet.Member.Epoch].
 	Epoch func(context.Context) (int64, error)
 }
@@ -46,6 +50,8 @@ type Kafka struct {
 	admin  *kadm.Client // over client
 	ready  atomic.Bool  // the topic was looked at, and is as it must be
 	refuse atomic.Pointer[Misfit]
+
+	deserts atomic.Bool // in a test: it ends as if it were killed
 
 	mu     sync.Mutex
 	relays map[string]*relay // by shard
@@ -77,7 +83,7 @@ func (m *Misfit) Error() string { return fmt.Sprintf("the Kafka topic %s: %s", m
 // topic. It fails if the topic can be seen and is not as it must be; brokers
 // that do not answer are waited for later. Close it after the bus.
 func OverKafka(ctx context.Context, f *fleet.Fleet, b *Bus, o KafkaOptions, log *slog.Logger) (*Kafka, error) {
-	o.Session = cmp.Or(o.Session, 10*time.Second)
+	o.Session = cmp.Or(o.Session, 6*time.Second)
 	k := &Kafka{fleet: f, bus: b, log: log, o: o, relays: map[string]*relay{}}
 	k.group.init()
 	var err error

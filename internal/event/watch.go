@@ -28,7 +28,7 @@ const (
 
 const (
 	watchPartitions = time.Second
-	elsewhereAfter  = 4 * time.Second // more: its own process knows better why
+	elsewhereAfter  = 2 * time.Second // more: its own process knows better why
 	loopTurns       = 4               // partitions given anew within loopWithin
 	loopWithin      = 20 * time.Second
 )

@@ -124,7 +124,7 @@ func (v Partitions) Page() templ.Component {
 						return templ_7745c5c3_Err
 					}
 				}
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 9, " <section class=\"card card-flush\"><table class=\"table shops\"><thead><tr><th scope=\"col\">Partition</th><th scope=\"col\" class=\"is-num\">Waiting</th><th scope=\"col\" class=\"is-num wide\">Oldest</th><th scope=\"col\" class=\"is-num\">Parked</th><th scope=\"col\" class=\"is-num wide\" title=\"How long a record that is sent every ten seconds takes until it is settled\">Canary</th><th scope=\"col\" class=\"wide\">Lately</th><th scope=\"col\" class=\"wide\">Delivered by</th></tr></thead> <tbody>")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 9, " <section class=\"card card-flush\"><table class=\"table shops\"><thead><tr><th scope=\"col\">Partition</th><th scope=\"col\" class=\"is-num\">Waiting</th><th scope=\"col\" class=\"is-num wide\">Oldest</th><th scope=\"col\" class=\"is-num\">Parked</th><th scope=\"col\" class=\"is-num wide\" title=\"How long a record that is sent every four seconds takes until it is settled\">Canary</th><th scope=\"col\" class=\"wide\">Lately</th><th scope=\"col\" class=\"wide\">Delivered by</th></tr></thead> <tbody>")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
