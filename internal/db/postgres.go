@@ -17,7 +17,8 @@ import (
 // one that takes writes.
 type postgres struct {
 	pool  *pgxpool.Pool
-	tries int // of a transaction that the server ended, or lost
+	tries int    // of a transaction that the server ended, or lost
+	terms *terms // of the shard, if it is one
 
 	mu   sync.Mutex
 	more *postgres // see beside
@@ -37,7 +38,14 @@ func openPostgres(ctx context.Context, dsn string) (*postgres, error) {
 	if cfg.ConnConfig.ValidateConnect == nil {
 		cfg.ConnConfig.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	}
-	return connectPostgres(ctx, cfg)
+	t := &terms{}
+	cfg.ConnConfig.ValidateConnect = t.refuseEarlier(cfg.ConnConfig.ValidateConnect)
+	e, err := connectPostgres(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	e.terms = t
+	return e, nil
 }
 
 func postgresConfig(dsn string) (*pgxpool.Config, error) {
@@ -91,7 +99,7 @@ func (e *postgres) beside() (*postgres, error) {
 		if err != nil {
 			return nil, err
 		}
-		e.more = &postgres{pool: pool, tries: e.tries}
+		e.more = &postgres{pool: pool, tries: e.tries, terms: e.terms}
 	}
 	return e.more, nil
 }
@@ -163,21 +171,30 @@ func (e *postgres) write(ctx context.Context, w *work) error {
 }
 
 func (e *postgres) writeOnce(ctx context.Context, w *work) (again bool, err error) {
+	if w.shop != 0 && e.terms.behind() {
+		return false, ErrPromoted
+	}
 	s, err := e.begin(ctx, `BEGIN`)
 	if err != nil {
 		return false, err
 	}
 	defer s.end()
 	if w.shop != 0 {
-		s.enter(w.shop)
+		s.enterIn(w.shop, e.terms.known.Load())
 	}
 	if err = safely(func() error { return w.run(s) }); err == nil {
+		if w.shop != 0 && w.tick == nil && (s.answered || s.work) {
+			s.ahead, s.work = append(s.ahead, ahead{holdTerm, []any{w.shop}}), true
+		}
 		err = s.commit(ctx, w.tick)
 	}
 	var pg *pgconn.PgError
 	switch {
 	case err == nil || errors.Is(err, ErrDoubt):
 	case errors.As(err, &pg) && (pg.Code == "40001" || pg.Code == "40P01"):
+		again = true
+	case errors.Is(err, errEarlier):
+		e.reset() // another host may be the one
 		again = true
 	default:
 		again = s.broken(ctx)

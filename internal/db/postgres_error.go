@@ -26,6 +26,10 @@ func pgError(err error) error {
 	switch e.Code {
 	case "HA001":
 		return fmt.Errorf("%w: %w", ErrMoved, err)
+	case "HA002":
+		return fmt.Errorf("%w: %w", ErrPromoted, err)
+	case "HA005":
+		return fmt.Errorf("%w: %w", errEarlier, err)
 	case "HA003":
 		return fmt.Errorf("%w: %w", errFenced, err)
 	case "HA004":

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"reflect"
 	"runtime"
 	"slices"
 	"strings"
@@ -332,7 +333,31 @@ func TestTheHostThatTakesWrites(t *testing.T) {
 		}
 		b.Stop()
 		a.Promote()
+		write := func() error {
+			_, err := s.Change(t.Context(), 1, 1, func(tx *Tx) error { _, err := tx.Exec(t.Context(), putRow, 12); return err })
+			return err
+		}
+		if err := write(); !errors.Is(err, ErrPromoted) {
+			t.Errorf("a promoted server that was told no term: %v", err)
+		}
+		if err := s.Erase(t.Context(), 2); !errors.Is(err, ErrPromoted) {
+			t.Errorf("a promoted server that was told no term erases: %v", err)
+		}
+		is, err := s.Renew(t.Context(), Renewal{
+			Term: func(_ context.Context, above int64) (int64, error) { return above + 1, nil },
+			Here: func(context.Context, id.Shop, id.Shop) (map[id.Shop]int64, error) {
+				return map[id.Shop]int64{1: 1, 3: 1}, nil
+			},
+			Elsewhere: func(_ context.Context, shops []id.Shop) ([]id.Shop, error) { return shops, nil },
+		})
+		want := Renewed{Term: 2, Promoted: true, Held: 2, Closed: []id.Shop{2}, Missing: []id.Shop{3}}
+		if err != nil || !reflect.DeepEqual(is, want) || s.Term() != 2 {
+			t.Errorf("it was found that %+v, %v", is, err)
+		}
 		put(12)
+		if _, err := s.Change(t.Context(), 2, 1, func(*Tx) error { return nil }); !errors.Is(err, ErrMoved) {
+			t.Errorf("a shop that lives elsewhere: %v", err)
+		}
 		if ks := seen(t, s, 1, getRows); len(ks) != 2 || ks[1] != 12 {
 			t.Errorf("on the promoted server %v", ks)
 		}

@@ -242,7 +242,10 @@ func identify(ctx context.Context, raw session) (name string, err error) {
 
 // Pulse writes beats on a shard's primary, on a connection of its own, so that
 // a primary that is busy is not taken for one whose standbys lag.
-type Pulse struct{ pool *pgxpool.Pool }
+type Pulse struct {
+	pool  *pgxpool.Pool
+	terms *terms
+}
 
 // Pulse makes one; nil for a shard that has no standbys, being a file.
 func (s *Shard) Pulse(ctx context.Context) (*Pulse, error) {
@@ -253,7 +256,7 @@ func (s *Shard) Pulse(ctx context.Context) (*Pulse, error) {
 	cfg := e.pool.Config()
 	cfg.MaxConns, cfg.MinConns = 1, 0
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
-	return &Pulse{pool}, err
+	return &Pulse{pool, e.terms}, err
 }
 
 const beat = `UPDATE shard_term SET beat = GREATEST(beat + 1, (EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::bigint) RETURNING beat, term`
@@ -262,6 +265,9 @@ const beat = `UPDATE shard_term SET beat = GREATEST(beat + 1, (EXTRACT(EPOCH FRO
 func (p *Pulse) Beat(ctx context.Context) (at time.Time, term int64, err error) {
 	var us int64
 	err = p.pool.QueryRow(ctx, beat).Scan(&us, &term)
+	if err == nil && term < p.terms.newest() { // or one that is told its term just now
+		p.pool.Reset()
+	}
 	return time.UnixMicro(us).UTC(), term, err
 }
 

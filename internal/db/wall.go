@@ -19,6 +19,8 @@ import (
 
 const (
 	enterShop  = `SELECT set_config('haat.shop', $1::bigint::text, true)`
+	enterTerm  = `SELECT set_config('haat.shop', $1::bigint::text, true), set_config('haat.term', $2::bigint::text, true)`
+	holdTerm   = `SELECT haat_hold() WHERE $1::bigint IS NOT NULL` // as the tick does
 	leaveShops = `SELECT set_config('haat.across', 'on', true)`
 )
 
@@ -75,6 +77,12 @@ func leave(s session) {
 
 func (s *pgSession) enter(shop int64) {
 	s.ahead = append(s.ahead, ahead{enterShop, []any{shop}})
+}
+
+// enterIn is as enter, for a transaction that writes if the shard's term is the
+// one that the program knows.
+func (s *pgSession) enterIn(shop, term int64) {
+	s.ahead = append(s.ahead, ahead{enterTerm, []any{shop, term}})
 }
 
 func (s *pgSession) leave() { s.ahead = append(s.ahead, ahead{text: leaveShops}) }

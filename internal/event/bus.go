@@ -87,6 +87,7 @@ func NewBus(f *fleet.Fleet, log *slog.Logger) *Bus {
 	b.idle = sync.NewCond(&b.mu)
 	b.seats.perShop, b.seats.all, b.seats.taken = 50, 5_000, map[id.Shop]int{}
 	f.OnWrite(b.written)
+	f.OnTerm(b.anew)
 	return b
 }
 

@@ -37,11 +37,15 @@ func LastAt(ctx context.Context, room *fleet.Room) (at time.Time, err error) {
 func (b *Bus) Follow(ctx context.Context, room *fleet.Room, after int64, fn func(Envelope) error) error {
 	news, stop := b.listen(room.Shop())
 	defer stop()
+	var had trail
 	for {
 		var page []record
 		err := room.View(ctx, fleet.Newest, func(r db.Reader) (err error) {
 			if after < 0 {
 				after, err = db.Seq(ctx, r)
+				return err
+			}
+			if after, err = had.back(ctx, r, after); err != nil {
 				return err
 			}
 			page, err = db.All(ctx, r, readNews, scanRecord, after, batchSize)
@@ -55,6 +59,7 @@ func (b *Bus) Follow(ctx context.Context, room *fleet.Room, after int64, fn func
 				return err
 			}
 			after = r.seq
+			had.add(r)
 		}
 		if len(page) == batchSize {
 			continue
@@ -65,6 +70,55 @@ func (b *Bus) Follow(ctx context.Context, room *fleet.Room, after int64, fn func
 		case <-news:
 		}
 	}
+}
+
+// trail is the newest events that a follower was given, to find its way back
+// when a promotion has lost some of them and gives out their numbers again.
+type trail struct {
+	term int64
+	last []record
+}
+
+func (t *trail) add(r record) {
+	if t.last = append(t.last, record{seq: r.seq, event: r.event}); len(t.last) > 2*batchSize {
+		t.last = append([]record(nil), t.last[batchSize:]...)
+	}
+}
+
+// back gives the position to go on from: the one before, unless the shard's
+// term is another and the outbox no longer has the event that was there.
+func (t *trail) back(ctx context.Context, r db.Reader, after int64) (int64, error) {
+	term := r.Mark().Term
+	if t.term == term || t.term == 0 {
+		t.term = term
+		return after, nil
+	}
+	seq, err := db.Seq(ctx, r)
+	if err != nil {
+		return after, err
+	}
+	if len(t.last) == 0 {
+		t.term = term
+		return min(after, seq), nil
+	}
+	now, err := db.All(ctx, r, readNews, scanRecord, t.last[0].seq-1, 2*batchSize)
+	if err != nil {
+		return after, err
+	}
+	is := map[int64]id.Event{}
+	for _, n := range now {
+		is[n.seq] = n.event
+	}
+	after = t.last[0].seq - 1
+	for i, l := range t.last {
+		if is[l.seq] != l.event {
+			t.last = t.last[:i]
+			break
+		}
+		after = l.seq
+	}
+	t.term = term
+	return min(after, seq), nil
 }
 
 // Seats bounds how many may follow one shop, and all shops together, at once.

@@ -112,6 +112,7 @@ func OverKafka(ctx context.Context, f *fleet.Fleet, b *Bus, o KafkaOptions, log 
 		log.Warn("Kafka does not answer; events wait in the outboxes until it does", "brokers", o.Brokers, "err", err)
 	}
 	f.OnWrite(k.written)
+	f.OnTerm(k.anew)
 	return k, nil
 }
 

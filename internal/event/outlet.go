@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"haat/internal/db"
@@ -18,10 +19,11 @@ import (
 
 // outlet is what the bus keeps of a shop that has news.
 type outlet struct {
-	units []*unit // one for each lane
-	shard string  // on which the shop was when it was opened
-	place string  // by which its events are delivered: the shard, or a partition
-	epoch int64   // at which they are delivered
+	units []*unit     // one for each lane
+	shard string      // on which the shop was when it was opened
+	place string      // by which its events are delivered: the shard, or a partition
+	epoch int64       // at which they are delivered
+	lost  atomic.Bool // the shard has a new primary: what is known here may not be so
 
 	// Guarded by Bus.mu:
 	recent []record  // the newest events committed here, without gaps

@@ -62,6 +62,7 @@ type line struct {
 	queued bool // in the channel, at work, or waiting to try again
 	again  bool // news came meanwhile
 	look   bool // there may be news that is not among the recent
+	anew   bool // how far it was published is to be read again
 	recent []record
 	since  time.Time // when the oldest event that is not acknowledged came; zero: none
 	rested time.Time
@@ -108,6 +109,23 @@ func (k *Kafka) written(c fleet.Commit) {
 	k.mu.Unlock()
 	if r != nil {
 		r.news(c)
+	}
+}
+
+// anew has a shard's relay read again how far everything was published: the
+// shard has a new primary, which may give out the numbers of lost events again.
+func (k *Kafka) anew(shard string) {
+	k.mu.Lock()
+	r := k.relays[shard]
+	k.mu.Unlock()
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, l := range r.lines {
+		l.anew, l.recent = true, nil
+		r.queue(l)
 	}
 }
 
@@ -203,6 +221,11 @@ func (r *relay) publish(ctx context.Context, l *line) error {
 	if err != nil || room.Shard() != r.shard {
 		return err // on another shard another relay publishes it
 	}
+	r.mu.Lock()
+	if l.anew {
+		l.anew, l.look, l.known = false, true, false
+	}
+	r.mu.Unlock()
 	if !l.known {
 		err := room.View(ctx, fleet.Newest, func(v db.Reader) (err error) {
 			l.acked, err = published(ctx, v)

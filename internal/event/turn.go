@@ -101,7 +101,7 @@ func (b *Bus) current(u *unit, room *fleet.Room) bool {
 	defer b.mu.Unlock()
 	o := u.outlet
 	epoch, ok := b.turn(o.place)
-	ok = ok && epoch == o.epoch
+	ok = ok && epoch == o.epoch && !o.lost.Load()
 	if ok && room.Shard() == o.shard {
 		return true
 	}
@@ -133,6 +133,9 @@ func (o *outlet) turn() turn { return turn{o.shard, o.epoch} }
 func (o *outlet) claim(ctx context.Context, room *fleet.Room) error {
 	n := int64(0)
 	_, err := room.Here().Change(ctx, func(tx *db.Tx) (err error) {
+		if o.lost.Load() {
+			return errTurn
+		}
 		n, err = tx.Exec(ctx, claimTurn, o.shard, o.epoch)
 		return err
 	})
@@ -140,6 +143,41 @@ func (o *outlet) claim(ctx context.Context, room *fleet.Room) error {
 		err = fmt.Errorf("shop %v: %w", room.Shop(), errTurn)
 	}
 	return err
+}
+
+// anew has what is kept of a shard's shops be read again, and what may be left
+// there be searched for. The shard has a new primary, which may have lost the
+// newest events and gives out their numbers again.
+func (b *Bus) anew(shard string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	kept := map[id.Shop]*outlet{}
+	for shop, o := range b.outlets {
+		if o.shard == shard {
+			kept[shop] = o
+		}
+	}
+	for shop, o := range kept {
+		o.lost.Store(true)
+		b.drop(shop, o)
+		b.arrive(fleet.Commit{Shop: shop, Shard: shard, Doubt: true})
+	}
+	if b.topic != nil {
+		clear(b.searched)
+	}
+	delete(b.searched, shard)
+	for _, all := range b.followers {
+		for ch := range all {
+			select {
+			case ch <- struct{}{}:
+			default:
+			}
+		}
+	}
+	select {
+	case b.taken <- struct{}{}:
+	default:
+	}
 }
 
 // change is a transaction of a delivery: it stands only if the shop's events
@@ -168,7 +206,12 @@ func (o *outlet) reach(ctx context.Context, room *fleet.Room, name string, seq i
 }
 
 func (o *outlet) stands(ctx context.Context, room *fleet.Room, fn func(*db.Tx) error) error {
-	_, err := room.Here().Change(ctx, fn)
+	_, err := room.Here().Change(ctx, func(tx *db.Tx) error {
+		if o.lost.Load() {
+			return errTurn
+		}
+		return fn(tx)
+	})
 	if errors.Is(err, db.ErrMoved) {
 		return fmt.Errorf("%w: %w", errTurn, err)
 	}

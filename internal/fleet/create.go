@@ -70,7 +70,13 @@ func (f *Fleet) create(ctx context.Context, shop id.Shop, slug, name string, fn 
 	if shard == nil {
 		return nil, fmt.Errorf("shard %s: %w", on, errNotTaken)
 	}
-	if _, err := shard.Create(ctx, shop, e.Epoch, fn); err != nil && !errors.Is(err, db.ErrUnique) {
+	_, err = shard.Create(ctx, shop, e.Epoch, fn)
+	if errors.Is(err, db.ErrPromoted) {
+		if err = f.Renew(ctx, on); err == nil {
+			_, err = shard.Create(ctx, shop, e.Epoch, fn)
+		}
+	}
+	if err != nil && !errors.Is(err, db.ErrUnique) {
 		return nil, fmt.Errorf("create the shop on shard %s: %w", e.Shard, err)
 	}
 	err = f.control.Change(ctx, func(t *db.ControlTx) error {

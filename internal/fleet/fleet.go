@@ -87,6 +87,8 @@ type Fleet struct {
 	}
 
 	reloading  sync.Mutex
+	renewing   sync.Map // of names of shards: *sync.Mutex
+	renewed    []func(shard string)
 	identities map[string]string // the open shard, by what its database is
 	keeping    sync.Mutex        // changes of the list of shards by this process
 

@@ -19,7 +19,7 @@ import (
 var (
 	enterShard = db.C(`
 		INSERT INTO shard (` + shardColumns + `) VALUES ($1, $2, 'open', $3, $4, $5, $6)
-		ON CONFLICT (id) DO UPDATE SET dsn = excluded.dsn, state = excluded.state, term = shard.term + 1, capacity = excluded.capacity,
+		ON CONFLICT (id) DO UPDATE SET dsn = excluded.dsn, state = excluded.state, term = excluded.term, capacity = excluded.capacity,
 			identity = excluded.identity, created_at = excluded.created_at
 		WHERE shard.state = 'removed'`)
 	enterReplica  = db.C(`INSERT INTO shard_replica (shard, name, dsn) VALUES ($1, $2, $3) ON CONFLICT (shard, name) DO UPDATE SET dsn = excluded.dsn`)
@@ -73,7 +73,7 @@ func (f *Fleet) AddShard(ctx context.Context, l Listing) error {
 			return err
 		}
 	}
-	if err := f.tryShard(ctx, l); err != nil {
+	if err := f.tryShard(ctx, &l); err != nil {
 		if made != "" {
 			for _, name := range []string{made, made + "-wal", made + "-shm"} {
 				_ = os.Remove(name)
@@ -192,8 +192,9 @@ func (f *Fleet) checkFile(name string, all []Listing) (made string, err error) {
 
 // tryShard opens a database as a shard, brings its schema up to date, and
 // refuses one that holds shops: the sweep of orphans would erase them.
-func (f *Fleet) tryShard(ctx context.Context, l Listing) error {
-	s, _, err := f.connect(ctx, l)
+func (f *Fleet) tryShard(ctx context.Context, l *Listing) error {
+	l.Term = 0
+	s, _, err := f.connect(ctx, *l)
 	if err != nil {
 		return refused("/dsn", errors.New(strings.TrimPrefix(err.Error(), "shard "+l.Name+": ")))
 	}
@@ -201,6 +202,7 @@ func (f *Fleet) tryShard(ctx context.Context, l Listing) error {
 	if err == nil && len(some) > 0 {
 		err = fault.Invalid("/dsn", "This database holds shops already, which this platform does not know: give an empty one.")
 	}
+	l.Term = s.Term()
 	return errors.Join(err, s.Close())
 }
 

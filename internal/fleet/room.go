@@ -27,7 +27,8 @@ type Room struct {
 }
 
 // Here is the room on this shard at this epoch and nowhere else: once the shop
-// has moved, what is done in it fails with db.ErrMoved.
+// has moved, what is done in it fails with db.ErrMoved; when the shard has a new
+// primary, with a Busy fault, and nothing is run again by itself.
 func (r *Room) Here() *Room {
 	return &Room{fleet: r.fleet, entry: r.entry, shard: r.shard, gate: r.gate, stays: true}
 }
@@ -99,8 +100,11 @@ func (r *Room) Change(ctx context.Context, fn func(*db.Tx) error) (db.Mark, erro
 func (r *Room) here(ctx context.Context, write bool, fn func(*Room) error) error {
 	if r.stays {
 		err := fn(r)
-		if errors.Is(err, db.ErrMoved) {
+		switch {
+		case errors.Is(err, db.ErrMoved):
 			r.fleet.forget(r.entry)
+		case errors.Is(err, db.ErrPromoted): // what it rests on may be lost
+			err = r.renewed(ctx, err)
 		}
 		return err
 	}
@@ -111,6 +115,11 @@ func (r *Room) here(ctx context.Context, write bool, fn func(*Room) error) error
 	// A switch may be given up and tried again, each time anew in the way.
 	for n, begun := 0, time.Now(); n < 3 || time.Since(begun) < holdMost; n++ {
 		err := fn(at)
+		if errors.Is(err, db.ErrPromoted) {
+			if err = at.renew(ctx, err); err == nil {
+				err = fn(at)
+			}
+		}
 		if !errors.Is(err, db.ErrMoved) {
 			return err
 		}

@@ -127,7 +127,11 @@ func (f *Fleet) connect(ctx context.Context, l Listing) (s *db.Shard, is string,
 	if err != nil {
 		return nil, "", fmt.Errorf("shard %s: %w", l.Name, err)
 	}
-	if is, err = s.Identity(ctx); err != nil {
+	s.Expect(l.Term)
+	if is, err = s.Identity(ctx); err == nil {
+		err = f.renew(ctx, l, s)
+	}
+	if err != nil {
 		return nil, "", errors.Join(fmt.Errorf("shard %s: %w", l.Name, err), s.Close())
 	}
 	return s, is, nil
@@ -156,6 +160,7 @@ func (f *Fleet) Reload(ctx context.Context) error {
 	}
 	now, next := f.shards.Load(), &shards{open: map[string]*db.Shard{}, listing: map[string]Listing{}, gates: map[string]*guard.Gate{}, standbys: map[string]*standbys{}, failed: map[string]error{}}
 	var left []*standby
+	var later []Listing // shards whose new term this process has not taken note of
 	for _, l := range all {
 		s := now.open[l.Name]
 		if s == nil {
@@ -189,6 +194,9 @@ func (f *Fleet) Reload(ctx context.Context) error {
 		if next.gates[l.Name] = now.gates[l.Name]; now.open[l.Name] != s {
 			next.gates[l.Name] = f.gateOf(s)
 		}
+		if now.open[l.Name] == s && s.Expect(l.Term) {
+			later = append(later, l)
+		}
 		next.open[l.Name], next.listing[l.Name], next.names = s, l, append(next.names, l.Name)
 		set, gone, bad := f.standbysOf(l, s, now)
 		if left = append(left, gone...); set != nil {
@@ -215,6 +223,9 @@ func (f *Fleet) Reload(ctx context.Context) error {
 			}
 			err = errors.Join(err, s.Close())
 		}
+	}
+	for _, l := range later {
+		err = errors.Join(err, f.renew(ctx, l, next.open[l.Name]))
 	}
 	return err
 }

@@ -42,7 +42,7 @@ func (r *run) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.RowsAll, r.RowsDone, r.Checked, r.Place, r.Version = 0, 0, 0, "", r.src.Version
+	r.RowsAll, r.RowsDone, r.Checked, r.Place, r.Version = 0, 0, 0, "", r.version()
 	if _, err := r.change(ctx, setVersion, r.ID, r.Claim, r.Version); err != nil {
 		return err
 	}

@@ -102,7 +102,7 @@ type Move struct {
 	KeepUntil time.Time
 	Ended     time.Time
 	Next      time.Time
-	Version   string // of the shards' schemas when copying began
+	Version   string // of the shards' schemas and their terms when copying began
 }
 
 // Over reports whether nothing more is done about the move.

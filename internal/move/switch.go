@@ -19,12 +19,8 @@ const (
 // and decides. What keeps it from deciding in time makes it give up and open
 // the shop again.
 func (r *run) close(ctx context.Context) error {
-	c, ok, err := r.Fleet.Shard(r.From).Clock(ctx, r.Shop)
-	if err != nil {
+	if left, err := r.leftClosed(ctx); left || err != nil {
 		return err
-	}
-	if ok && c.Epoch == r.Epoch && c.State == db.StateMoving {
-		return r.abort(ctx, time.Time{}, errors.New("an earlier mover left the shop closed"))
 	}
 	for round := range closeTries {
 		begun := time.Now()
@@ -45,7 +41,8 @@ func (r *run) close(ctx context.Context) error {
 	closed := time.Now()
 	bound, cancel := context.WithTimeout(ctx, r.Budget)
 	defer cancel()
-	if err = r.fence(bound); err == nil {
+	err := r.fence(bound)
+	if err == nil {
 		err = r.last(bound)
 	}
 	if errors.Is(err, errKilled) {
@@ -57,7 +54,11 @@ func (r *run) close(ctx context.Context) error {
 	if err != nil {
 		return r.abort(ctx, closed, err)
 	}
-	if ok, err := r.decide(ctx, Committed, r.To, r.Epoch+1, closed); err != nil || !ok {
+	ok, err := r.decide(ctx, Committed, r.To, r.Epoch+1, closed)
+	if errors.Is(err, errTerms) {
+		return r.abort(ctx, closed, err)
+	}
+	if err != nil || !ok {
 		return err
 	}
 	if err := r.at("decided"); err != nil {
@@ -65,6 +66,22 @@ func (r *run) close(ctx context.Context) error {
 	}
 	return r.arrive(ctx, closed)
 }
+
+// leftClosed opens the shop again if somebody has closed it to switch it and
+// did not come to decide; it is true, with an error, if so.
+func (r *run) leftClosed(ctx context.Context) (bool, error) {
+	c, ok, err := r.Fleet.Shard(r.From).Clock(ctx, r.Shop)
+	if err != nil || !ok || c.Epoch != r.Epoch || c.State != db.StateMoving {
+		return false, err
+	}
+	return true, r.abort(ctx, time.Time{}, errors.New("an earlier mover left the shop closed"))
+}
+
+// sameTerms is always true in the test that shows what happens then.
+var sameTerms = func(now, then string) bool { return now == then }
+
+// errTerms says that the fence, or what was copied, may be lost.
+var errTerms = errors.New("a shard has a new primary since the shop was copied")
 
 var errNotOpen = errors.New("the shop is not open where it is to be closed")
 
@@ -119,11 +136,20 @@ func (r *run) decide(ctx context.Context, phase, shard string, epoch int64, clos
 		if err == nil && n == 0 {
 			err = db.ErrClaim
 		}
+		if err == nil && phase == Committed {
+			var now string
+			if now, err = r.Fleet.TermsIn(ctx, t, r.From, r.To); err == nil && !sameTerms(now, r.terms) || errors.Is(err, fleet.ErrTerm) {
+				err = errTerms
+			}
+		}
 		if err != nil {
 			return err
 		}
 		return fleet.Relocate(ctx, t, r.Shop, r.Epoch, shard, epoch)
 	})
+	if errors.Is(err, errTerms) {
+		return false, err
+	}
 	if err != nil {
 		return false, r.givenUp(ctx, fmt.Errorf("decide: %w", err))
 	}
@@ -153,6 +179,11 @@ func (r *run) abort(ctx context.Context, closed time.Time, why error) error {
 	}
 	if err := r.at("aborted"); err != nil {
 		return err
+	}
+	if now, err := r.Fleet.Terms(ctx, r.From, r.To); err != nil || now != r.terms { // our claims may be lost
+		if err := r.take(ctx); err != nil {
+			return err
+		}
 	}
 	if err := r.reopen(ctx); err != nil {
 		return err

@@ -163,11 +163,17 @@ type run struct {
 	*Mover
 	Move
 	src, dst *db.Haul
+	terms    string // of both shards when this process took the move up
 	saved    time.Time
 }
 
 // drive goes from phase to phase until the move is over or has to wait.
 func (r *run) drive(ctx context.Context) (err error) {
+	defer func() {
+		if errors.Is(err, db.ErrPromoted) {
+			err = errors.Join(err, r.Fleet.Renew(ctx, r.From), r.Fleet.Renew(ctx, r.To))
+		}
+	}()
 	if r.src, err = r.haul(ctx, r.From); err != nil && r.Phase != Clearing {
 		return err
 	}
@@ -177,19 +183,16 @@ func (r *run) drive(ctx context.Context) (err error) {
 	if err = r.take(ctx); err != nil {
 		return err
 	}
-	if r.src != nil && r.Version != r.src.Version {
-		switch r.Phase {
-		case Copying, Checking, Closing:
-			err = r.save(ctx, Waiting)
-		case Kept:
-			err = r.save(ctx, Clearing)
-		}
-		if err != nil {
+	if r.src != nil {
+		if r.terms, err = r.Fleet.Terms(ctx, r.From, r.To); err != nil {
 			return err
 		}
 	}
 	for !r.Over() {
 		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := r.renounce(ctx); err != nil {
 			return err
 		}
 		was := r.Phase
@@ -221,6 +224,30 @@ func (r *run) drive(ctx context.Context) (err error) {
 		if err := r.at("after " + was); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// version is what a copy rests on: the schema of both shards, and that neither
+// has lost its primary since, which may have had rows of it that the next one
+// lacks.
+func (r *run) version() string { return r.src.Version + r.terms }
+
+// renounce gives up a copy that what it rests on has changed under.
+func (r *run) renounce(ctx context.Context) error {
+	if r.src == nil || r.Version == r.version() {
+		return nil
+	}
+	switch r.Phase {
+	case Copying, Checking:
+		return r.save(ctx, Waiting)
+	case Closing:
+		if left, err := r.leftClosed(ctx); left || err != nil {
+			return err
+		}
+		return r.save(ctx, Waiting)
+	case Kept:
+		return r.save(ctx, Clearing)
 	}
 	return nil
 }
