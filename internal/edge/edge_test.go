@@ -163,6 +163,58 @@ func TestNotModified(t *testing.T) {
 	}
 }
 
+// Who waits for a page to be made gets it compressed quickly, who asks next
+// well, and both have what the next tag names.
+func TestTheSecondToAskHasItCompressedWell(t *testing.T) {
+	for _, front := range []bool{false, true} {
+		s := newSite(Options{})
+		addr, f := serve(t, s, front)
+		client := &http.Client{Transport: &http.Transport{DisableCompression: true, DisableKeepAlives: true}} // each connection begins at the front
+		ask := func(tag string) *http.Response {
+			r, err := http.NewRequest(http.MethodGet, "http://"+addr+"/kept/plain", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("Accept-Encoding", "br")
+			if tag != "" {
+				r.Header.Set("If-None-Match", tag)
+			}
+			res, err := client.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return res
+		}
+		first := ask("")
+		quick, before := body(t, first), first.Header.Get("ETag")
+		if res := ask(before); res.StatusCode != http.StatusNotModified || len(body(t, res)) > 0 {
+			t.Errorf("front %v: the first tag is answered with %d", front, res.StatusCode)
+		}
+		second := ask("")
+		well, after := body(t, second), second.Header.Get("ETag")
+		if len(well) >= len(quick) || before == after {
+			t.Errorf("front %v: %d bytes with %s, then %d with %s", front, len(quick), before, len(well), after)
+		}
+		plainly := body(t, get(t, s, "/kept/plain"))
+		for _, b := range [][]byte{quick, well} {
+			if got, err := expand(brotli, b, len(plainly)); err != nil || !bytes.Equal(got, plainly) {
+				t.Errorf("front %v: %v, %d bytes of %d", front, err, len(got), len(plainly))
+			}
+		}
+		for _, tag := range []string{before, after} {
+			if res := ask(tag); res.StatusCode != http.StatusNotModified || res.Header.Get("ETag") != tag || len(body(t, res)) > 0 {
+				t.Errorf("front %v: tag %s is answered with %d and %s", front, tag, res.StatusCode, res.Header.Get("ETag"))
+			}
+		}
+		if n := s.fills.Load(); n != 1 {
+			t.Errorf("front %v: %d fills for one page", front, n)
+		}
+		if front && f.served.Load() == 0 {
+			t.Error("the front has served nothing")
+		}
+	}
+}
+
 func TestStaleIsSaid(t *testing.T) {
 	s := newSite(Options{SharedFor: time.Minute})
 	res := get(t, s, "/kept/a")

@@ -357,8 +357,8 @@ func (s *session) answer(r request) (status int, err error) {
 		return 0, nil
 	}
 	k, ok := s.pages.cache.Get(to.key)
+	how := cache.Hit
 	if !ok {
-		var how cache.Outcome
 		k, how, err = s.pages.cache.Fetch(context.Background(), to.key, to.fill)
 		if err != nil || how == cache.Stale {
 			return 0, nil // net/http says what is wrong
@@ -372,14 +372,17 @@ func (s *session) answer(r request) (status int, err error) {
 	defer answers.Put(out)
 	b := (*out)[:0]
 	status = http.StatusOK
-	if len(r.noneMatch) > 0 && matches(string(r.noneMatch), v.etag) {
+	if etag, has := v.has(string(r.noneMatch)); has {
 		status = http.StatusNotModified
 		b = append(b, "HTTP/1.1 304 Not Modified\r\n"...)
-		b = s.appendHead(b, k, v, c, false)
+		b = s.appendHead(b, k, etag, c, nil)
 	} else {
+		if how == cache.Hit {
+			v = k.well(c, v)
+		}
 		head := v.head.Load()
 		if head == nil {
-			h := s.appendHead([]byte("HTTP/1.1 200 OK\r\n"), k, v, c, true)
+			h := s.appendHead([]byte("HTTP/1.1 200 OK\r\n"), k, v.etag, c, v.body)
 			head = &h
 			v.head.Store(head)
 		}
@@ -406,8 +409,9 @@ func (s *session) answer(r request) (status int, err error) {
 	return status, err
 }
 
-// appendHead writes the headers that do not change while the page is kept.
-func (f *Front) appendHead(b []byte, k *kept, v *variant, c coding, body bool) []byte {
+// appendHead writes the headers that do not change while the page is kept; of
+// an answer without a body, if that is nil.
+func (f *Front) appendHead(b []byte, k *kept, etag string, c coding, body []byte) []byte {
 	b = append(b, f.fixed...)
 	line := func(name, value string) {
 		b = append(b, name...)
@@ -416,7 +420,7 @@ func (f *Front) appendHead(b []byte, k *kept, v *variant, c coding, body bool) [
 		b = append(b, "\r\n"...)
 	}
 	for _, name := range sortedNames(k.header) {
-		if !body && name == "Content-Type" {
+		if body == nil && name == "Content-Type" {
 			continue
 		}
 		for _, value := range k.header[name] {
@@ -424,18 +428,18 @@ func (f *Front) appendHead(b []byte, k *kept, v *variant, c coding, body bool) [
 		}
 	}
 	line("Vary", "Accept-Encoding")
-	line("Etag", v.etag)
+	line("Etag", etag)
 	line("Haat-Read-At", k.mark)
 	line("Cache-Status", status(cache.Hit))
 	if f.pages.o.SharedFor > 0 {
 		line("Surrogate-Control", f.pages.surrogate())
 		line("Surrogate-Key", k.tags)
 	}
-	if body {
+	if body != nil {
 		if c != plain {
 			line("Content-Encoding", codingNames[c])
 		}
-		line("Content-Length", strconv.Itoa(len(v.body)))
+		line("Content-Length", strconv.Itoa(len(body)))
 	}
 	return b
 }

@@ -42,7 +42,8 @@ const (
 var codingNames = [codings]string{"br", "zstd", "gzip", ""}
 
 // kept is a page as it is sent. It is compressed when first asked for in a
-// coding, and once.
+// coding: quickly by who waits for it to be made, since many pages are seen by
+// nobody else before they change, and well by who asks next.
 type kept struct {
 	etag   string // without quotes and coding
 	mark   string
@@ -57,9 +58,11 @@ type kept struct {
 
 // variant is the page in one coding.
 type variant struct {
-	body []byte
-	etag string                 // with quotes
-	head atomic.Pointer[[]byte] // status line and headers of the front, all but Age and Date
+	body  []byte
+	etag  string                 // with quotes
+	quick bool                   // compressed quickly
+	was   string                 // the tag of the quick one before it
+	head  atomic.Pointer[[]byte] // status line and headers of the front, all but Age and Date
 }
 
 // minCompressed is the size under which compression does not pay.
@@ -72,13 +75,13 @@ func newKept(p Page, want coding) *kept {
 		tags: strings.Join(p.Tags, " "), made: time.Now(), size: len(p.Body),
 	}
 	if len(p.Body) < minCompressed {
-		k.put(plain, bytes.Clone(p.Body))
+		k.put(plain, append([]byte{}, p.Body...), false)
 		return k
 	}
 	if want == plain {
 		want = gz // to be unpacked for the few who take nothing else
 	}
-	k.put(want, compress(want, p.Body))
+	k.put(want, compressQuickly(want, p.Body), true)
 	return k
 }
 
@@ -97,14 +100,53 @@ func (k *kept) weight() int {
 	return size + 1500
 }
 
-func (k *kept) put(c coding, body []byte) *variant {
-	etag := k.etag
+func (k *kept) put(c coding, body []byte, quick bool) *variant {
+	v := &variant{body: body, etag: k.tag(c, quick), quick: quick}
+	if before := k.bodies[c].Load(); before != nil {
+		v.was = before.etag
+	}
+	k.bodies[c].Store(v)
+	return v
+}
+
+func (k *kept) tag(c coding, quick bool) string {
+	etag := `"` + k.etag
 	if c != plain {
 		etag += "-" + codingNames[c]
 	}
-	v := &variant{body: body, etag: `"` + etag + `"`}
-	k.bodies[c].Store(v)
-	return v
+	if quick {
+		etag += "-q"
+	}
+	return etag + `"`
+}
+
+// has tells whether an If-None-Match names the page, and by which tag.
+func (v *variant) has(noneMatch string) (etag string, ok bool) {
+	switch {
+	case noneMatch == "":
+	case matches(noneMatch, v.etag):
+		return v.etag, true
+	case v.was != "" && matches(noneMatch, v.was):
+		return v.was, true
+	}
+	return "", false
+}
+
+// well gives the page compressed well, in place of what was compressed
+// quickly. Who comes while that is done is given the quick one.
+func (k *kept) well(c coding, v *variant) *variant {
+	if !v.quick || !k.mu.TryLock() {
+		return v
+	}
+	defer k.mu.Unlock()
+	if now := k.bodies[c].Load(); now != v {
+		return now
+	}
+	body, err := expand(c, v.body, k.size)
+	if err != nil {
+		return v
+	}
+	return k.put(c, compress(c, body), false)
 }
 
 // in gives the page in a coding. A plain body is not kept beside compressed
@@ -126,9 +168,9 @@ func (k *kept) in(c coding) (*variant, coding, error) {
 		return nil, c, err
 	}
 	if c == plain {
-		return &variant{body: body, etag: `"` + k.etag + `"`}, plain, nil
+		return &variant{body: body, etag: k.tag(plain, false)}, plain, nil
 	}
-	return k.put(c, compress(c, body)), c, nil
+	return k.put(c, compress(c, body), false), c, nil
 }
 
 func (k *kept) unpack() ([]byte, error) {
@@ -147,11 +189,24 @@ func (k *kept) unpack() ([]byte, error) {
 }
 
 var (
-	zstdWriter = must(zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(128<<10)))
 	zstdReader = must(zstd.NewReader(nil, zstd.WithDecoderConcurrency(1)))
-	brotliPool = sync.Pool{New: func() any { return must(brrr.NewWriter(nil, 5)) }}
-	gzipPool   = sync.Pool{New: func() any { w, _ := gzip.NewWriterLevel(nil, 5); return w }}
+	thorough   = newPacker(zstd.SpeedDefault, 5, 5)
+	quick      = newPacker(zstd.SpeedFastest, 1, 1)
 )
+
+// packer compresses at one level of each coding.
+type packer struct {
+	zstd         *zstd.Encoder
+	brotli, gzip sync.Pool
+}
+
+func newPacker(z zstd.EncoderLevel, br, gz int) *packer {
+	return &packer{
+		zstd:   must(zstd.NewWriter(nil, zstd.WithEncoderLevel(z), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(128<<10))),
+		brotli: sync.Pool{New: func() any { return must(brrr.NewWriter(nil, br)) }},
+		gzip:   sync.Pool{New: func() any { return must(gzip.NewWriterLevel(nil, gz)) }},
+	}
+}
 
 func must[T any](v T, err error) T {
 	if err != nil {
@@ -160,22 +215,25 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// compress packs a body. Writing to memory does not fail.
-func compress(c coding, body []byte) []byte {
+func compress(c coding, body []byte) []byte        { return thorough.pack(c, body) }
+func compressQuickly(c coding, body []byte) []byte { return quick.pack(c, body) }
+
+// pack compresses a body. Writing to memory does not fail.
+func (p *packer) pack(c coding, body []byte) []byte {
 	var b bytes.Buffer
 	b.Grow(len(body) / 4)
 	switch c {
 	case brotli:
-		w := brotliPool.Get().(*brrr.Writer)
-		defer brotliPool.Put(w)
+		w := p.brotli.Get().(*brrr.Writer)
+		defer p.brotli.Put(w)
 		w.Reset(&b)
 		must(w.Write(body))
 		must(0, w.Close())
 	case zst:
-		return bytes.Clone(zstdWriter.EncodeAll(body, b.AvailableBuffer()))
+		return bytes.Clone(p.zstd.EncodeAll(body, b.AvailableBuffer()))
 	case gz:
-		w := gzipPool.Get().(*gzip.Writer)
-		defer gzipPool.Put(w)
+		w := p.gzip.Get().(*gzip.Writer)
+		defer p.gzip.Put(w)
 		w.Reset(&b)
 		must(w.Write(body))
 		must(0, w.Close())

@@ -105,12 +105,19 @@ func (p *Pages) send(w http.ResponseWriter, r *http.Request, k *kept, how cache.
 	if err != nil {
 		return err
 	}
+	etag, has := v.has(r.Header.Get("If-None-Match"))
+	if !has {
+		if how == cache.Hit {
+			v = k.well(c, v)
+		}
+		etag = v.etag
+	}
 	h := w.Header()
 	for name, values := range k.header {
 		h[name] = values
 	}
 	h.Set("Vary", "Accept-Encoding")
-	h.Set("ETag", v.etag)
+	h.Set("ETag", etag)
 	h.Set("Haat-Read-At", k.mark)
 	h.Set("Cache-Status", status(how))
 	if how == cache.Hit || how == cache.Stale || how == cache.Shared {
@@ -123,7 +130,7 @@ func (p *Pages) send(w http.ResponseWriter, r *http.Request, k *kept, how cache.
 		h.Set("Surrogate-Control", p.surrogate())
 		h.Set("Surrogate-Key", k.tags)
 	}
-	if matches(r.Header.Get("If-None-Match"), v.etag) && r.Header.Get("If-None-Match") != "" {
+	if has {
 		h.Del("Content-Type")
 		w.WriteHeader(http.StatusNotModified)
 		return nil

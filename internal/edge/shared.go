@@ -24,6 +24,7 @@ type sent struct {
 	Made   time.Time
 	Size   int // of the plain body
 	Coding coding
+	Quick  bool // compressed quickly
 }
 
 // writeKept writes a page in the best coding that there is of it.
@@ -33,7 +34,7 @@ func writeKept(k *kept) []byte {
 		if v == nil {
 			continue
 		}
-		head, err := json.Marshal(sent{ETag: k.etag, Mark: k.mark, Header: k.header, Tags: k.tags, Made: k.made, Size: k.size, Coding: c})
+		head, err := json.Marshal(sent{ETag: k.etag, Mark: k.mark, Header: k.header, Tags: k.tags, Made: k.made, Size: k.size, Coding: c, Quick: v.quick})
 		if err != nil {
 			return nil
 		}
@@ -56,7 +57,7 @@ func readKept(b []byte) (*kept, int, error) {
 		return nil, 0, errors.New("a kept page makes no sense")
 	}
 	k := &kept{etag: s.ETag, mark: s.Mark, header: s.Header, tags: s.Tags, made: s.Made, size: s.Size}
-	k.put(s.Coding, body)
+	k.put(s.Coding, body, s.Quick)
 	return k, k.weight(), nil
 }
 

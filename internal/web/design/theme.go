@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
+
+	"github.com/maypok86/otter/v2"
 )
 
 // Theme is what a shop may choose: colours as "#rrggbb" and one of four
@@ -60,17 +62,29 @@ func (t Theme) Check() error {
 // keeps 7:1 on the background (a middling grey background is moved for it), quiet text, links and text on the accent
 // 4.5:1, edges of controls 3:1; a fill need only be seen, so that a yellow stays one. A light background gets a dark counterpart
 // for people who prefer dark; a dark one is dark for everybody. It fails
-// with *[BadTheme].
+// with *[BadTheme]. The sheets of the themes asked for last are kept, and not
+// to be written to.
 func ThemeCSS(t Theme) ([]byte, error) {
+	if sheet, ok := sheets.GetIfPresent(t); ok {
+		return sheet, nil
+	}
 	if err := t.Check(); err != nil {
 		return nil, err
 	}
+	sheet := t.sheet()
+	sheets.Set(t, sheet)
+	return sheet, nil
+}
+
+var sheets = otter.Must(&otter.Options[Theme, []byte]{MaximumSize: 1_000}) // of some 2 KB
+
+func (t Theme) sheet() []byte {
 	bg, text, accent := colourOr(t.Background, "#ffffff").ground(), colourOr(t.Text, "#171614"), colourOr(t.Accent, "#3a3aa8")
 	var b strings.Builder
 	if bg.luminance() < 0.18 {
 		b.WriteString(":root{color-scheme:dark;" + derive(bg, text, accent).css() + "}")
 		writeFont(&b, t.Font)
-		return []byte(b.String()), nil
+		return []byte(b.String())
 	}
 	b.WriteString(":root{" + derive(bg, text, accent).css() + "}")
 	night := bg.polar()
@@ -81,7 +95,7 @@ func ThemeCSS(t Theme) ([]byte, error) {
 	glow.l = max(glow.l, 0.72)
 	b.WriteString("@media (prefers-color-scheme:dark){:root{" + derive(night.colour(), paper.colour(), glow.colour()).css() + "}}")
 	writeFont(&b, t.Font)
-	return []byte(b.String()), nil
+	return []byte(b.String())
 }
 
 // ThemePath is the address of a theme's stylesheet on the shop's own host:
