@@ -11,8 +11,10 @@ import (
 
 // What was written to a shop that is on its way. Triggers note table and key of
 // every row in shop_change, in the transaction that writes it, while shop_move
-// says 'record' of the shop; else they cost a probe of a table that is almost
-// empty. They are made from the catalogue at the end of every migration, for
+// says 'record' of the shop. Whether it does is asked for each row on SQLite,
+// which costs a probe of a table that is almost empty, and on PostgreSQL once,
+// when a change enters the shop (see wall.go): there a call for each row would
+// take a sixth of the server's time. They are made from the catalogue at the end of every migration, for
 // every table with a shop, so that none can be forgotten. Triggers run after
 // the row was written: see [Haul.Settle].
 
@@ -60,8 +62,9 @@ BEGIN
 	END IF;
 	RETURN NULL;
 END $f$', 'haat_note_' || t.relname, replace(t.key, 'x.', 'OLD.'), replace(t.key, 'x.', 'NEW.'));
-		IF NOT EXISTS (SELECT 1 FROM pg_trigger WHERE tgrelid = t.name AND tgname = 'haat_note') THEN
-			EXECUTE format('CREATE TRIGGER haat_note AFTER INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW EXECUTE FUNCTION %I()', t.name, 'haat_note_' || t.relname);
+		IF NOT EXISTS (SELECT 1 FROM pg_trigger g WHERE tgrelid = t.name AND tgname = 'haat_note' AND pg_get_triggerdef(g.oid) LIKE '%haat.record%') THEN
+			EXECUTE format('CREATE OR REPLACE TRIGGER haat_note AFTER INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW
+				WHEN (current_setting(''haat.record'', true) IS DISTINCT FROM ''false'') EXECUTE FUNCTION %I()', t.name, 'haat_note_' || t.relname);
 		END IF;
 	END LOOP;
 END $$`

@@ -1,12 +1,14 @@
 package db
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"haat/internal/db/dbtest"
 	"haat/internal/id"
@@ -192,5 +194,71 @@ CREATE TABLE kind_one (
 				t.Errorf("a change that finds nothing where the shop is gone from: %v", err)
 			}
 		})
+	}
+}
+
+var kindsOf = Q(`SELECT d FROM kind WHERE shop = $1`)
+
+// A change that had only read when the shop began to be recorded writes rows
+// that nobody notes. A mover waits for it, and finds them when it copies.
+func TestAMoverWaitsForChangesThatAreNotNoted(t *testing.T) {
+	ctx := t.Context()
+	sets := []*SchemaSet{Schema("kind", fstest.MapFS{"schema/0001_kind.sql": {Data: []byte(`
+CREATE TABLE kind (shop BIGINT NOT NULL, a TEXT NOT NULL, b BYTEA NOT NULL, c TEXT, d BOOLEAN NOT NULL, PRIMARY KEY (shop, a, b));`)}})}
+	s, err := OpenPostgres(ctx, dbtest.Postgres(t), sets)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	const shop = id.Shop(31)
+	if _, err := s.Create(ctx, shop, 1, func(*Tx) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	h, err := s.Haul(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	read, write, changed := make(chan bool), make(chan bool), make(chan error, 1)
+	go func() {
+		_, err := s.Change(ctx, shop, 1, func(tx *Tx) error {
+			err := Each(ctx, tx, kindsOf, func(d *bool) []any { return []any{d} }, func(bool) error { return nil })
+			close(read)
+			<-write
+			if err == nil {
+				_, err = tx.Exec(ctx, putKind, "late", []byte{1}, nil, true)
+			}
+			return err
+		})
+		changed <- err
+	}()
+	<-read
+	if err := h.Claim(ctx, shop, Record, 5); err != nil {
+		t.Fatal(err)
+	}
+	short, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
+	defer cancel()
+	if err := h.Settle(short); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a mover goes on beside a change that has not written yet: %v", err)
+	}
+	close(write)
+	if err := h.Settle(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-changed; err != nil {
+		t.Fatal(err)
+	}
+	err = h.Read(ctx, shop, func(r *Hauled) error {
+		_, _, changes, err := r.Noted()
+		if len(changes) > 0 {
+			t.Errorf("noted all the same: %v; the test shows nothing", changes)
+		}
+		p, e := r.Piece(slices.Index(h.Tables(), "kind"), nil, 10)
+		if rows := p.Rows[slices.Index(h.Tables(), "kind")]; len(rows) != 1 {
+			t.Errorf("a mover that has waited finds %d rows", len(rows))
+		}
+		return errors.Join(err, e)
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }

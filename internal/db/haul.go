@@ -233,21 +233,29 @@ func (s *Shard) Clock(ctx context.Context, shop id.Shop) (c Clock, ok bool, err 
 	return c, ok, err
 }
 
+// A transaction has a lock on itself from its first statement on, before it can
+// have seen anything. Those of others than this role (vacuum, say) write no shop.
 var (
-	snapshotNow  = newStmt(`SELECT pg_current_snapshot()::text`)
-	stillRunning = newStmt(`SELECT COUNT(*) FROM pg_snapshot_xip($1::text::pg_snapshot) AS x WHERE pg_xact_status(x) = 'in progress'`)
+	runningNow = newStmt(`
+		SELECT COALESCE(string_agg(l.virtualtransaction, ' '), '') FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+		WHERE l.locktype = 'virtualxid' AND l.mode = 'ExclusiveLock' AND l.granted
+			AND a.datname = current_database() AND a.usename = current_user AND a.pid <> pg_backend_pid()`)
+	stillRunning = newStmt(`
+		SELECT COUNT(*) FROM pg_locks l
+		WHERE l.locktype = 'virtualxid' AND l.mode = 'ExclusiveLock' AND l.virtualtransaction = ANY (string_to_array($1::text, ' '))`)
 )
 
-// Settle waits until no change is under way that began to write before the
-// shop was recorded: such a one has not been noted, and may commit yet. On
-// SQLite there is none, as writes come one after the other.
+// Settle waits until no transaction is under way that began before the shop was
+// recorded: a change among them has asked whether it is too early, is not
+// noted, and may commit yet. On SQLite there is none, as writes come one after
+// the other.
 func (h *Haul) Settle(ctx context.Context) error {
 	if h.e.name() != "postgres" {
 		return nil
 	}
 	var at string
 	err := h.e.read(ctx, func(raw session) error {
-		return raw.query(ctx, &snapshotNow, nil, func(scan func(...any) error) error { return scan(&at) })
+		return raw.query(ctx, &runningNow, nil, func(scan func(...any) error) error { return scan(&at) })
 	})
 	for wait := 2 * time.Millisecond; err == nil; wait = min(2*wait, 200*time.Millisecond) {
 		var n int64

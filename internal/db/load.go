@@ -35,7 +35,7 @@ func (s *Shard) Load(ctx context.Context, epoch int64, shops []Filling) error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			enter(raw, int64(f.Shop))
+			enterToWrite(raw, int64(f.Shop))
 			tx := &Tx{shop: f.Shop, now: f.Made.UTC().Truncate(time.Microsecond), s: c, ids: f.IDs}
 			n, err := tx.Exec(ctx, loadClock, epoch)
 			if err == nil && n == 1 {

@@ -17,15 +17,22 @@ import (
 // which is why the role must be no superuser, whom nothing binds. A schema's
 // own steps run before the wall is up again, all in one transaction.
 
+// Who enters to write asks at the same time whether the shop is recorded, so
+// that no row has to: see capture.go. CASE has it asked after the shop is
+// entered, without which there is nothing to be seen.
 const (
 	enterShop  = `SELECT set_config('haat.shop', $1::bigint::text, true)`
-	enterTerm  = `SELECT set_config('haat.shop', $1::bigint::text, true), set_config('haat.term', $2::bigint::text, true)`
+	enterWrite = `SELECT CASE WHEN set_config('haat.shop', $1::bigint::text, true) IS NOT NULL
+		THEN set_config('haat.record', EXISTS (SELECT 1 FROM shop_move WHERE shop = $1::bigint AND role = 'record')::text, true) END,
+		set_config('haat.term', $2::bigint::text, true)`
 	holdTerm   = `SELECT haat_hold() WHERE $1::bigint IS NOT NULL` // as the tick does
 	leaveShops = `SELECT set_config('haat.across', 'on', true)`
 )
 
-// A setting is asked for once a statement, not once a row, as it stands in a
-// SELECT of its own.
+// A setting is read for each row that an index has found. In a SELECT of its own
+// it would be read once a statement; but that is a plan of its own to begin and
+// to end, in each statement for each of its tables, and cost an order an eighth
+// of the server's time.
 const (
 	lowerWall = `
 DO $$
@@ -44,12 +51,13 @@ BEGIN
 		WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p')
 			AND a.attname = 'shop' AND NOT a.attisdropped
 			AND NOT (c.relrowsecurity AND c.relforcerowsecurity
-				AND 2 = (SELECT COUNT(*) FROM pg_policy p WHERE p.polrelid = c.oid AND p.polname IN ('haat_shop', 'haat_across')))
+				AND 2 = (SELECT COUNT(*) FROM pg_policy p WHERE p.polrelid = c.oid AND p.polname IN ('haat_shop', 'haat_across')
+					AND pg_get_expr(p.polqual, p.polrelid) NOT LIKE '%SELECT%'))
 	LOOP
 		EXECUTE format('DROP POLICY IF EXISTS haat_shop ON %s', t);
 		EXECUTE format('DROP POLICY IF EXISTS haat_across ON %s', t);
-		EXECUTE format('CREATE POLICY haat_shop ON %s USING (shop = (SELECT NULLIF(current_setting(''haat.shop'', true), '''')::bigint))', t);
-		EXECUTE format('CREATE POLICY haat_across ON %s FOR SELECT USING ((SELECT current_setting(''haat.across'', true)) = ''on'')', t);
+		EXECUTE format('CREATE POLICY haat_shop ON %s USING (shop = NULLIF(current_setting(''haat.shop'', true), '''')::bigint)', t);
+		EXECUTE format('CREATE POLICY haat_across ON %s FOR SELECT USING (current_setting(''haat.across'', true) = ''on'')', t);
 		EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', t);
 	END LOOP;
 END $$`
@@ -58,6 +66,7 @@ END $$`
 // walled is a session on an engine with the second wall.
 type walled interface {
 	enter(shop int64)
+	enterToWrite(shop int64)
 	leave()
 }
 
@@ -65,6 +74,13 @@ type walled interface {
 func enter(s session, shop int64) {
 	if w, ok := s.(walled); ok {
 		w.enter(shop)
+	}
+}
+
+// enterToWrite lets a session see and write one shop's rows.
+func enterToWrite(s session, shop int64) {
+	if w, ok := s.(walled); ok {
+		w.enterToWrite(shop)
 	}
 }
 
@@ -79,10 +95,12 @@ func (s *pgSession) enter(shop int64) {
 	s.ahead = append(s.ahead, ahead{enterShop, []any{shop}})
 }
 
-// enterIn is as enter, for a transaction that writes if the shard's term is the
-// one that the program knows.
+func (s *pgSession) enterToWrite(shop int64) { s.enterIn(shop, 0) }
+
+// enterIn is as enterToWrite, for a transaction that writes if the shard's term
+// is the one that the program knows.
 func (s *pgSession) enterIn(shop, term int64) {
-	s.ahead = append(s.ahead, ahead{enterTerm, []any{shop, term}})
+	s.ahead = append(s.ahead, ahead{enterWrite, []any{shop, term}})
 }
 
 func (s *pgSession) leave() { s.ahead = append(s.ahead, ahead{text: leaveShops}) }
