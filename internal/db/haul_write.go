@@ -148,7 +148,7 @@ func rehearse(ctx context.Context, c *pgx.Conn) error {
 		}
 		b.Queue(q.postgres, args...)
 	}
-	b.Queue(enterTerm, 0, 0)
+	b.Queue(enterWrite, 0, 0)
 	b.Queue(holdTerm, nil)
 	b.Queue(`ROLLBACK`)
 	return c.SendBatch(ctx, b).Close()
