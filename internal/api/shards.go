@@ -28,6 +28,8 @@ type Sharder interface {
 	// DrainShard has a shard take no new shops and moves those that it has to
 	// others, and tells how many it still holds.
 	DrainShard(ctx context.Context, name string, tell func(Drained)) (Drained, error)
+	// PromoteShard has a standby take the place of a shard's primary.
+	PromoteShard(ctx context.Context, name string, p Promotion) (Promoted, error)
 	// RemoveShard forgets a shard that holds no shops. With copies, it first
 	// deletes what is kept there of shops that were moved away: they cannot be
 	// moved back then.
@@ -103,6 +105,27 @@ type ShardChange struct {
 	Drop     []string     `json:"drop,omitempty"`     // replicas that are forgotten
 }
 
+// Promotion says which standby is to be a shard's primary.
+type Promotion struct {
+	To    string `json:"to,omitempty"`    // a replica's name or a standby's address; empty for the replica that has received most
+	Force bool   `json:"force,omitempty"` // although the primary answers, or a replica has received more
+}
+
+// Promoted is what a promotion came to. Shops are named by their slugs.
+type Promoted struct {
+	Server  string   `json:"server"` // the replica's name, or its host
+	Address string   `json:"address"`
+	Dropped string   `json:"dropped,omitempty"` // the replica that is none any more
+	Term    int64    `json:"term"`
+	Held    int64    `json:"held"`             // shops that were held against the directory; 0 if another process did that
+	Opened  []string `json:"opened,omitempty"` // that had arrived, and were not open yet
+	Closed  []string `json:"closed,omitempty"` // that live on other shards
+	Missing []string `json:"missing,omitempty"`
+	Behind  *float64 `json:"behind_ms,omitempty"` // of the writes that may be lost; none if nobody knows
+	Fenced  []string `json:"fenced,omitempty"`    // servers that answered as the primary
+	Silent  []string `json:"silent,omitempty"`    // replicas that were no help, and why
+}
+
 // Drained is how far the draining of a shard has come.
 type Drained struct {
 	Left    int64  `json:"left"`              // shops that the shard still holds
@@ -133,6 +156,14 @@ func sharderRoutes(o Sharder, handle func(string, func(http.ResponseWriter, *htt
 	})
 	handle("POST /ops/v1/shards/{shard}/open", func(w http.ResponseWriter, r *http.Request) (any, error) {
 		return struct{}{}, o.OpenShard(r.Context(), r.PathValue("shard"))
+	})
+	handle("POST /ops/v1/shards/{shard}/promote", func(w http.ResponseWriter, r *http.Request) (any, error) {
+		var p Promotion
+		if err := readJSON(r, &p); err != nil {
+			return nil, err
+		}
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
+		return o.PromoteShard(context.WithoutCancel(r.Context()), r.PathValue("shard"), p)
 	})
 	handle("POST /ops/v1/shards/{shard}/drain", func(w http.ResponseWriter, r *http.Request) (any, error) {
 		c := http.NewResponseController(w)
@@ -202,6 +233,16 @@ func (c *OperatorClient) SetShard(ctx context.Context, name string, x ShardChang
 // OpenShard implements Operator.
 func (c *OperatorClient) OpenShard(ctx context.Context, name string) error {
 	return c.send(ctx, "POST", "/ops/v1/shards/"+url.PathEscape(name)+"/open", nil)
+}
+
+// PromoteShard implements Operator.
+func (c *OperatorClient) PromoteShard(ctx context.Context, name string, p Promotion) (out Promoted, err error) {
+	res, err := c.post(ctx, "/ops/v1/shards/"+url.PathEscape(name)+"/promote", p)
+	if err != nil {
+		return out, err
+	}
+	defer res.Body.Close()
+	return out, json.NewDecoder(res.Body).Decode(&out)
 }
 
 // RemoveShard implements Operator.

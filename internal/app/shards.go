@@ -8,6 +8,7 @@ import (
 	"haat/internal/cli"
 	"haat/internal/fleet"
 	"haat/internal/guard"
+	"haat/internal/id"
 	"haat/internal/move"
 )
 
@@ -113,6 +114,32 @@ func (a *App) DrainShard(ctx context.Context, name string, tell func(api.Drained
 	return d, err
 }
 
+// PromoteShard implements api.Operator.
+func (a *App) PromoteShard(ctx context.Context, name string, p api.Promotion) (api.Promoted, error) {
+	t, err := a.fleet.Promote(ctx, name, fleet.Takeover{To: p.To, Force: p.Force})
+	out := api.Promoted{
+		Server: t.Server, Address: t.Address, Dropped: t.Dropped, Term: t.Term, Held: t.Held, Fenced: t.Fenced, Silent: t.Silent,
+		Opened: a.slugs(ctx, t.Opened), Closed: a.slugs(ctx, t.Closed), Missing: a.slugs(ctx, t.Missing),
+	}
+	if t.Heard {
+		ms := float64(t.Behind.Microseconds()) / 1000
+		out.Behind = &ms
+	}
+	return out, err
+}
+
+// slugs names shops as people do, where that can be found out.
+func (a *App) slugs(ctx context.Context, shops []id.Shop) (out []string) {
+	for _, shop := range shops {
+		name := shop.String()
+		if room, err := a.fleet.ByID(ctx, shop); err == nil {
+			name = room.Slug()
+		}
+		out = append(out, name)
+	}
+	return out
+}
+
 // RemoveShard implements api.Operator.
 func (a *App) RemoveShard(ctx context.Context, name string, copies bool) error {
 	if left, err := a.fleet.CountOn(ctx, name); copies && err == nil && left == 0 {
@@ -125,12 +152,13 @@ func (a *App) RemoveShard(ctx context.Context, name string, copies bool) error {
 
 type (
 	shardCmd struct {
-		List   shardListCmd   `cmd:"" help:"List shards."`
-		Add    shardAddCmd    `cmd:"" help:"Add a database that shops are put on."`
-		Set    shardSetCmd    `cmd:"" help:"Change a shard's capacity or replicas."`
-		Open   shardOpenCmd   `cmd:"" help:"Let a shard take new shops again."`
-		Drain  shardDrainCmd  `cmd:"" help:"Move all shops off a shard while they are served; it takes no new ones."`
-		Remove shardRemoveCmd `cmd:"" help:"Forget a shard that holds no shops."`
+		List    shardListCmd    `cmd:"" help:"List shards."`
+		Add     shardAddCmd     `cmd:"" help:"Add a database that shops are put on."`
+		Set     shardSetCmd     `cmd:"" help:"Change a shard's capacity or replicas."`
+		Open    shardOpenCmd    `cmd:"" help:"Let a shard take new shops again."`
+		Drain   shardDrainCmd   `cmd:"" help:"Move all shops off a shard while they are served; it takes no new ones."`
+		Promote shardPromoteCmd `cmd:"" help:"Have a standby take the place of a shard's primary that is lost."`
+		Remove  shardRemoveCmd  `cmd:"" help:"Forget a shard that holds no shops."`
 	}
 	shardListCmd struct {
 		remote
@@ -151,6 +179,10 @@ type (
 	shardDrainCmd struct {
 		remote
 		cli.ShardDrain
+	}
+	shardPromoteCmd struct {
+		remote
+		cli.ShardPromote
 	}
 	shardRemoveCmd struct {
 		remote
@@ -176,6 +208,10 @@ func (c *shardOpenCmd) Run(ctx context.Context, out io.Writer) error {
 
 func (c *shardDrainCmd) Run(ctx context.Context, out io.Writer) error {
 	return c.operate(ctx, func(o api.Operator) error { return c.ShardDrain.Run(ctx, o, out) })
+}
+
+func (c *shardPromoteCmd) Run(ctx context.Context, out io.Writer) error {
+	return c.operate(ctx, func(o api.Operator) error { return c.ShardPromote.Run(ctx, o, out) })
 }
 
 func (c *shardRemoveCmd) Run(ctx context.Context, out io.Writer) error {

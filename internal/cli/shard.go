@@ -134,6 +134,53 @@ func (c *ShardDrain) Run(ctx context.Context, o api.Sharder, out io.Writer) erro
 	return err
 }
 
+// ShardPromote has a standby be the primary.
+type ShardPromote struct {
+	Name  string `arg:"" help:"The shard, such as s1."`
+	To    string `help:"The replica's name, or a standby's address; without, the replica that has received most." placeholder:"REPLICA|DSN"`
+	Force bool   `help:"Although the primary answers, or another replica has received more: what they have beyond is lost, and so is what the primary still takes."`
+}
+
+// Run promotes, and says what came of it.
+func (c *ShardPromote) Run(ctx context.Context, o api.Sharder, out io.Writer) error {
+	p, err := o.PromoteShard(ctx, c.Name, api.Promotion{To: c.To, Force: c.Force})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "%s takes the writes of shard %s now, in term %d: %s\n", p.Server, c.Name, p.Term, p.Address)
+	switch {
+	case p.Behind == nil:
+		fmt.Fprintln(out, "How much the primary had written that this standby was not sent is not known here.")
+	case *p.Behind >= 1000:
+		fmt.Fprintf(out, "The newest sign of the primary that was heard here is %v newer than what the standby had: writes of that time are lost.\n", time.Duration(*p.Behind*1e6).Round(100*time.Millisecond))
+	default:
+		fmt.Fprintln(out, "Nothing shows that it lacks writes; those of the primary's last second may be lost, unless it waited for a standby (synchronous_standby_names).")
+	}
+	if p.Held > 0 {
+		fmt.Fprintf(out, "%d shops were held against the directory.\n", p.Held)
+	} else {
+		fmt.Fprintln(out, "Its shops had been held against the directory already: the log of haat says what was found.")
+	}
+	several := func(shops []string, what string) {
+		if n := len(shops); n > 0 {
+			fmt.Fprintf(out, "%d %s: %s\n", n, what, strings.Join(shops[:min(n, 20)], " "))
+		}
+	}
+	several(p.Opened, "shops had arrived and were opened")
+	several(p.Closed, "shops live on other shards and were closed here; the standby had not been told")
+	several(p.Missing, "shops are not there as the directory says, since what brought them there was not replicated")
+	for _, s := range p.Fenced {
+		fmt.Fprintf(out, "%s answered as the primary: what it takes from now on is lost. Shut it down.\n", s)
+	}
+	for _, s := range p.Silent {
+		fmt.Fprintf(out, "Replica %s\n", s)
+	}
+	if p.Dropped != "" {
+		fmt.Fprintf(out, "Replica %s is none any more. Add the server that was lost as one when it follows: haat shard set %s --replica NAME=DSN\n", p.Dropped, c.Name)
+	}
+	return nil
+}
+
 // ShardRemove forgets a shard.
 type ShardRemove struct {
 	Name   string `arg:"" help:"The shard, such as s1."`

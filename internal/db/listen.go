@@ -58,7 +58,11 @@ func (s *Shard) Listen(ctx context.Context, self string, ready func(), heard fun
 		<-ctx.Done()
 		return ctx.Err()
 	}
-	conn, err := pgx.ConnectConfig(ctx, e.pool.Config().ConnConfig)
+	cfg := e.pool.Config().ConnConfig
+	if err := e.terms.lead(ctx, cfg); err != nil {
+		return err
+	}
+	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {
 		return cannotConnect(err)
 	}

@@ -40,6 +40,7 @@ func openPostgres(ctx context.Context, dsn string) (*postgres, error) {
 	}
 	t := &terms{}
 	cfg.ConnConfig.ValidateConnect = t.refuseEarlier(cfg.ConnConfig.ValidateConnect)
+	cfg.BeforeConnect = t.lead
 	e, err := connectPostgres(ctx, cfg)
 	if err != nil {
 		return nil, err

@@ -33,6 +33,8 @@ var errEarlier = errors.New("the server is an earlier primary of this shard: shu
 type terms struct {
 	known atomic.Int64 // what it writes in; 0 before it was told
 	least atomic.Int64 // servers of an earlier one are not the shard's primary any more
+
+	at atomic.Pointer[pgx.ConnConfig] // where the shard's servers are by now; nil: where they were
 }
 
 func (t *terms) newest() int64 { return max(t.known.Load(), t.least.Load()) }

@@ -194,8 +194,13 @@ func (f *Fleet) Reload(ctx context.Context) error {
 		if next.gates[l.Name] = now.gates[l.Name]; now.open[l.Name] != s {
 			next.gates[l.Name] = f.gateOf(s)
 		}
-		if now.open[l.Name] == s && s.Expect(l.Term) {
-			later = append(later, l)
+		if now.open[l.Name] == s {
+			if s.Expect(l.Term) {
+				later = append(later, l)
+			}
+			if was := now.listing[l.Name]; was.DSN != l.DSN && IsPostgres(l.DSN) {
+				err = errors.Join(err, s.Lead(l.DSN))
+			}
 		}
 		next.open[l.Name], next.listing[l.Name], next.names = s, l, append(next.names, l.Name)
 		set, gone, bad := f.standbysOf(l, s, now)

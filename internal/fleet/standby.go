@@ -84,6 +84,7 @@ type standby struct {
 type pulse struct {
 	ahead  atomic.Int64 // of our clock, in nanoseconds
 	beaten atomic.Int64 // when it last beat, by our clock
+	last   atomic.Int64 // the newest beat, in microseconds of the primary's clock
 	term   atomic.Int64 // of the primary
 	cancel context.CancelFunc
 	gone   chan struct{}
@@ -115,6 +116,7 @@ func startPulse(s *db.Shard, name string, log *slog.Logger) (*pulse, error) {
 				now := time.Now()
 				p.ahead.Store(int64(at.Sub(before.Add(now.Sub(before) / 2))))
 				p.beaten.Store(now.UnixNano())
+				p.last.Store(max(at.UnixMicro(), p.last.Load()))
 				p.term.Store(term)
 			} else if !failed && ctx.Err() == nil {
 				log.Warn("the primary takes no beat: how far its replicas lag is not known", "shard", name, "err", err)
