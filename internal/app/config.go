@@ -50,10 +50,12 @@ type Config struct {
 	DrainWait time.Duration `default:"0s" env:"HAAT_DRAIN_WAIT" help:"How long to go on serving after SIGTERM, /readyz being 503: until every load balancer has seen it."`
 	Lease     time.Duration `default:"8s" env:"HAAT_LEASE" help:"How long a process may be silent before others take over what it does alone."`
 
-	Kafka      string     `env:"HAAT_KAFKA" help:"Kafka brokers, as host:port with commas between: events go through a topic, and all processes share in delivering them. Default: whoever holds a shard's lease delivers its events."`
-	KafkaTopic KafkaTopic `embed:"" prefix:"kafka-"`
+	Kafka       string      `env:"HAAT_KAFKA" help:"Kafka brokers, as host:port with commas between: events go through a topic, and all processes share in delivering them. Default: whoever holds a shard's lease delivers its events."`
+	KafkaTopic  KafkaTopic  `embed:"" prefix:"kafka-"`
+	KafkaAccess KafkaAccess `embed:"" prefix:"kafka-"`
 
-	Redis string `env:"HAAT_REDIS" help:"Redis that processes share their pages through, as redis://user:password@host:port/0: one that has just started need not make again what others have made. Default: each makes its own." secret:""`
+	RedisCA string `env:"HAAT_REDIS_CA" help:"File of the certificates, PEM, that have signed that of the Redis at rediss://. Default: those that the system trusts." name:"redis-ca" type:"path"`
+	Redis   string `env:"HAAT_REDIS" help:"Redis that processes share their pages through, as redis://user:password@host:port/0: one that has just started need not make again what others have made. Default: each makes its own." secret:""`
 
 	WebhookInside string `env:"HAAT_WEBHOOK_INSIDE" help:"Hosts of a private network that webhooks may call, each as name=address, with commas between. Default: none, they call the public internet alone."`
 
@@ -175,6 +177,12 @@ func (c *Config) Finish() error {
 	if c.Redis != "" {
 		if err := cache.CheckSecond(c.Redis); err != nil {
 			return fmt.Errorf("--redis: %w", err)
+		}
+		if c.RedisCA != "" && !strings.HasPrefix(c.Redis, "rediss://") {
+			return errors.New("--redis-ca: --redis speaks no TLS; write it as rediss://")
+		}
+		if _, err := trusting(c.RedisCA); err != nil {
+			return fmt.Errorf("--redis-ca: %w", err)
 		}
 	}
 	if c.SharedFor < 0 {

@@ -2,8 +2,13 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"net"
+	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,6 +21,43 @@ type KafkaTopic struct {
 	Topic      string        `default:"haat.events" env:"HAAT_KAFKA_TOPIC" help:"With --kafka, the topic. It is made if there is none."`
 	Partitions int           `default:"24" env:"HAAT_KAFKA_PARTITIONS" help:"Partitions that the topic must have: so many processes can deliver at once."`
 	Retention  time.Duration `default:"168h" env:"HAAT_KAFKA_RETENTION" help:"How long the topic must keep events."`
+}
+
+// KafkaAccess is how brokers let this process in.
+type KafkaAccess struct {
+	TLS       bool   `env:"HAAT_KAFKA_TLS" help:"Speak TLS with the brokers, whose certificates must hold." name:"tls"`
+	CA        string `env:"HAAT_KAFKA_CA" help:"File of the certificates, PEM, that have signed the brokers'; with it TLS is spoken. Default: those that the system trusts." name:"ca" type:"path"`
+	User      string `env:"HAAT_KAFKA_USER" help:"User at the brokers. Default: nobody signs in."`
+	Password  string `env:"HAAT_KAFKA_PASSWORD" help:"Password at the brokers." secret:""`
+	Mechanism string `default:"SCRAM-SHA-512" env:"HAAT_KAFKA_MECHANISM" help:"How the user signs in: SCRAM-SHA-512, SCRAM-SHA-256 or PLAIN, the last over TLS only."`
+}
+
+// access reads what is needed to come in.
+func (k KafkaAccess) access() (a event.Access, err error) {
+	a = event.Access{User: k.User, Password: k.Password, Mechanism: k.Mechanism}
+	if !k.TLS && k.CA == "" {
+		return a, nil
+	}
+	if a.TLS, err = trusting(k.CA); err != nil {
+		return a, fmt.Errorf("--kafka-ca: %w", err)
+	}
+	return a, nil
+}
+
+// trusting gives TLS that trusts who is in a file, or whom the system trusts.
+func trusting(file string) (*tls.Config, error) {
+	c := &tls.Config{MinVersion: tls.VersionTLS12}
+	if file == "" {
+		return c, nil
+	}
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	if c.RootCAs = x509.NewCertPool(); !c.RootCAs.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s has no certificate in PEM", file)
+	}
+	return c, nil
 }
 
 func (c *Config) finishKafka() error {
@@ -39,6 +81,20 @@ func (c *Config) finishKafka() error {
 	if c.KafkaTopic.Retention < time.Hour {
 		return fmt.Errorf("--kafka-retention %v: an hour at least", c.KafkaTopic.Retention)
 	}
+	k := c.KafkaAccess
+	switch {
+	case !slices.Contains(event.Mechanisms, k.Mechanism):
+		return fmt.Errorf("--kafka-mechanism %q: take one of %s", k.Mechanism, strings.Join(event.Mechanisms, ", "))
+	case k.User == "" && k.Password != "":
+		return errors.New("--kafka-password: whose is it? Give --kafka-user")
+	case k.User != "" && k.Mechanism == "PLAIN" && !k.TLS && k.CA == "":
+		return errors.New("--kafka-mechanism PLAIN: without --kafka-tls everybody on the way reads the password")
+	}
+	if c.Kafka != "" {
+		if _, err := k.access(); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -49,8 +105,12 @@ func (a *App) openCarrier(ctx context.Context) (err error) {
 		return nil
 	}
 	topic := a.cfg.KafkaTopic
+	access, err := a.cfg.KafkaAccess.access()
+	if err != nil {
+		return err
+	}
 	a.kafka, err = event.OverKafka(ctx, a.fleet, a.bus, event.KafkaOptions{
-		Brokers: strings.Split(a.cfg.Kafka, ","), Topic: topic.Topic, Partitions: topic.Partitions, Retention: topic.Retention, Instance: a.member.Self().ID,
+		Brokers: strings.Split(a.cfg.Kafka, ","), Topic: topic.Topic, Partitions: topic.Partitions, Retention: topic.Retention, Instance: a.member.Self().ID, Access: access,
 		Epoch: func(ctx context.Context) (int64, error) { return a.member.Epoch(ctx, "events of "+topic.Topic) },
 	}, a.log)
 	if err != nil {

@@ -24,9 +24,13 @@ func (a *App) openSecond(key []byte) (err error) {
 	if err != nil {
 		return fmt.Errorf("--redis: %w", err)
 	}
+	trust, err := trusting(a.cfg.RedisCA)
+	if err != nil {
+		return fmt.Errorf("--redis-ca: %w", err)
+	}
 	sum := sha256.Sum256(append([]byte("pages in redis\n"), key...))
 	a.second, err = cache.OpenSecond(a.cfg.Redis, cache.SecondOptions{
-		Key: sum[:], World: fmt.Sprintln(program, a.cfg.URL, a.cfg.Region, a.cfg.Dev),
+		Key: sum[:], CA: trust.RootCAs, World: fmt.Sprintln(program, a.cfg.URL, a.cfg.Region, a.cfg.Dev),
 	}, a.log)
 	if err != nil {
 		return fmt.Errorf("--redis: %w", err)

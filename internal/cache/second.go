@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -49,8 +50,9 @@ type Second struct {
 // SecondOptions say how long a Redis is waited for, and who shares what is in
 // it.
 type SecondOptions struct {
-	Key   []byte // seals what is kept; that of the fleet
-	World string // what pages depend on beside the shops: program and settings
+	Key   []byte         // seals what is kept; that of the fleet
+	World string         // what pages depend on beside the shops: program and settings
+	CA    *x509.CertPool // who has signed the certificate of one at rediss://; nil: whom the system trusts
 
 	Timeout time.Duration // of a question; 0 means 5 ms
 	Beat    time.Duration // between looks whether it is there; 0 means 500 ms
@@ -116,6 +118,9 @@ func OpenSecond(address string, o SecondOptions, log *slog.Logger) (*Second, err
 	redis, err := parseRedis(address)
 	if err != nil {
 		return nil, err
+	}
+	if redis.TLSConfig != nil {
+		redis.TLSConfig.RootCAs = o.CA
 	}
 	def := func(d *time.Duration, v time.Duration) {
 		if *d == 0 {
@@ -234,6 +239,21 @@ func (s *Second) judge(err error) {
 func reason(err error) string {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return "it does not answer in time"
+	}
+	var unknown x509.UnknownAuthorityError
+	var host x509.HostnameError
+	var said *rueidis.RedisError
+	switch {
+	case errors.As(err, &unknown):
+		return "nobody whom haat trusts has signed its certificate: give theirs with --redis-ca (" + err.Error() + ")"
+	case errors.As(err, &host):
+		return "its certificate does not hold: " + err.Error()
+	case errors.As(err, &said) && strings.HasPrefix(said.Error(), "WRONGPASS"):
+		return "it refuses the user or the password in --redis (" + said.Error() + ")"
+	case errors.As(err, &said) && strings.HasPrefix(said.Error(), "NOAUTH"):
+		return "it wants a password, and --redis has none (" + said.Error() + ")"
+	case errors.As(err, &said) && strings.HasPrefix(said.Error(), "NOPERM"):
+		return "it does not let the user in --redis do that: SET, GET and their like on keys haat:* are needed (" + said.Error() + ")"
 	}
 	return err.Error()
 }

@@ -78,7 +78,7 @@ func (k *Kafka) say(err error) {
 	}
 	k.group.mu.Lock()
 	defer k.group.mu.Unlock()
-	k.group.broker.note(err, time.Now())
+	k.group.broker.note(k.o.Access.plain(err), time.Now())
 }
 
 // consumer is this process's part in the group.

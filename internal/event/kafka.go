@@ -30,6 +30,7 @@ type KafkaOptions struct {
 	// again under its name has its partitions back at once. Empty: each start is
 	// a new deliverer.
 	Instance string
+	Access   Access
 	// Epoch gives numbers that rise over all processes; see [fleet.Member.Epoch].
 	Epoch func(context.Context) (int64, error)
 }
@@ -84,6 +85,9 @@ func (m *Misfit) Error() string { return fmt.Sprintf("the Kafka topic %s: %s", m
 // that do not answer are waited for later. Close it after the bus.
 func OverKafka(ctx context.Context, f *fleet.Fleet, b *Bus, o KafkaOptions, log *slog.Logger) (*Kafka, error) {
 	o.Session = cmp.Or(o.Session, 6*time.Second)
+	if err := o.Access.check(); err != nil {
+		return nil, err
+	}
 	k := &Kafka{fleet: f, bus: b, log: log, o: o, relays: map[string]*relay{}}
 	k.group.init()
 	var err error
@@ -109,7 +113,7 @@ func OverKafka(ctx context.Context, f *fleet.Fleet, b *Bus, o KafkaOptions, log 
 			k.Close()
 			return nil, err
 		}
-		log.Warn("Kafka does not answer; events wait in the outboxes until it does", "brokers", o.Brokers, "err", err)
+		log.Warn("Kafka cannot be used; events wait in the outboxes until it can", "brokers", o.Brokers, "err", o.Access.plain(err))
 	}
 	f.OnWrite(k.written)
 	f.OnTerm(k.anew)
@@ -117,15 +121,14 @@ func OverKafka(ctx context.Context, f *fleet.Fleet, b *Bus, o KafkaOptions, log 
 }
 
 func (k *Kafka) common() []kgo.Opt {
-	return []kgo.Opt{
+	return append(k.o.Access.options(),
 		kgo.SeedBrokers(k.o.Brokers...),
 		kgo.ClientID("haat"),
-		kgo.DialTimeout(3 * time.Second),
-		kgo.RetryTimeout(10 * time.Second),
-		kgo.MetadataMinAge(250 * time.Millisecond),
-		kgo.MetadataMaxAge(30 * time.Second),
+		kgo.RetryTimeout(10*time.Second),
+		kgo.MetadataMinAge(250*time.Millisecond),
+		kgo.MetadataMaxAge(30*time.Second),
 		kgo.WithLogger(kafkaLog{k.log}),
-	}
+	)
 }
 
 // Close lets go of the brokers.
@@ -230,7 +233,7 @@ func (k *Kafka) await(ctx context.Context) error {
 		}
 		k.say(err)
 		if fails == 3 {
-			k.log.Error("the topic of events cannot be used; they wait in the outboxes", "err", err)
+			k.log.Error("the topic of events cannot be used; they wait in the outboxes", "err", k.o.Access.plain(err))
 		}
 		if err := pause(ctx, min(time.Duration(fails+1)*500*time.Millisecond, 3*time.Second)); err != nil {
 			return err

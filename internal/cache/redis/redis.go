@@ -17,6 +17,8 @@ import (
 // Server is a redis-server that keeps nothing on disk.
 type Server struct {
 	Addr string // host:port, the same through all restarts
+	Safe string // another, where it speaks TLS; see StartFor
+	more []string
 	dir  string
 	cmd  *exec.Cmd
 	over chan struct{} // closed when the process has ended
@@ -36,6 +38,26 @@ func Start(dir string) (*Server, error) {
 	return s, s.Again()
 }
 
+// StartFor starts one that speaks TLS at its address Safe, with a certificate and
+// its key in files, PEM, and lets in one user, who may set and get haat's keys.
+func StartFor(dir, cert, key, user, password string) (*Server, error) {
+	var at [2]string
+	for i := range at {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		at[i] = l.Addr().String()
+		l.Close()
+	}
+	_, port, _ := net.SplitHostPort(at[1])
+	s := &Server{Addr: at[0], Safe: at[1], dir: dir, more: []string{
+		"--tls-port", port, "--tls-cert-file", cert, "--tls-key-file", key, "--tls-auth-clients", "no",
+		"--user", user, "on", ">" + password, "~haat:*", "+@all", "--user", "default", "on", "nopass", "-@all", "+ping",
+	}}
+	return s, s.Again()
+}
+
 // URL is the server's address.
 func (s *Server) URL() string { return "redis://" + s.Addr + "/0" }
 
@@ -46,8 +68,8 @@ func (s *Server) Again() error {
 		return errors.New("no redis-server: run scripts/install-test-deps")
 	}
 	_, port, _ := net.SplitHostPort(s.Addr)
-	s.cmd = exec.Command(path, "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", s.dir,
-		"--maxmemory", "64mb", "--maxmemory-policy", "allkeys-lru")
+	s.cmd = exec.Command(path, append([]string{"--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", s.dir,
+		"--maxmemory", "64mb", "--maxmemory-policy", "allkeys-lru"}, s.more...)...)
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	said := &output{}
 	s.cmd.Stdout, s.cmd.Stderr = said, said

@@ -29,6 +29,7 @@ func Fake() (*kfake.Cluster, error) {
 type Kafka struct {
 	Addr  string
 	Far   string // see NewKafkaFrom
+	Safe  string // see NewKafkaFor
 	dir   string
 	cmd   *exec.Cmd
 	ended chan struct{}
@@ -40,7 +41,7 @@ controller.quorum.voters=1@%[2]s
 listeners=PLAINTEXT://%[1]s,CONTROLLER://%[2]s%[4]s
 advertised.listeners=PLAINTEXT://%[1]s%[5]s
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,FAR:PLAINTEXT
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,FAR:PLAINTEXT,SAFE:SASL_SSL
 log.dirs=%[3]s/data
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=4
@@ -57,10 +58,29 @@ func NewKafka(dir string) (*Kafka, error) { return NewKafkaFrom(dir, "") }
 
 // NewKafkaFrom starts one that says to those who come to its address Far that
 // they are to come to another: to a proxy, say, that leads to Far.
-func NewKafkaFrom(dir, proxy string) (*Kafka, error) {
+func NewKafkaFrom(dir, proxy string) (*Kafka, error) { return newKafka(dir, proxy, nil) }
+
+// Guard is who may come to a broker's address Safe, and the certificate that it
+// shows there.
+type Guard struct{ User, Password, Cert, Key string } // files, PEM
+
+// NewKafkaFor starts one that has an address Safe, where TLS is spoken and nobody
+// comes in but the guard's user, by SCRAM-SHA-512, SCRAM-SHA-256 or PLAIN.
+func NewKafkaFor(dir string, g Guard) (*Kafka, error) { return newKafka(dir, "", &g) }
+
+// guarded are the properties of the address Safe. A keystore of PEM is one file.
+const guarded = `sasl.enabled.mechanisms=SCRAM-SHA-512,SCRAM-SHA-256,PLAIN
+listener.name.safe.ssl.keystore.type=PEM
+listener.name.safe.ssl.keystore.location=%[1]s
+listener.name.safe.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+listener.name.safe.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+listener.name.safe.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_%[2]s="%[3]s";
+`
+
+func newKafka(dir, proxy string, g *Guard) (*Kafka, error) {
 	k := &Kafka{dir: dir}
 	var controller string
-	for _, at := range []*string{&k.Addr, &k.Far, &controller} {
+	for _, at := range []*string{&k.Addr, &k.Far, &k.Safe, &controller} {
 		var err error
 		if *at, err = freeAddress(); err != nil {
 			return nil, err
@@ -70,10 +90,25 @@ func NewKafkaFrom(dir, proxy string) (*Kafka, error) {
 	if proxy != "" {
 		more, told = ",FAR://"+k.Far, ",FAR://"+proxy
 	}
-	if err := os.WriteFile(filepath.Join(k.dir, "server.properties"), fmt.Appendf(nil, properties, k.Addr, controller, k.dir, more, told), 0o600); err != nil {
+	var also string
+	args := []string{"format", "-t", "4L6g3nShT-eMCtK--X86sw", "-c", filepath.Join(k.dir, "server.properties")}
+	if g != nil {
+		more, told = ",SAFE://"+k.Safe, ",SAFE://"+k.Safe
+		store := filepath.Join(k.dir, "safe.pem")
+		key, err := os.ReadFile(g.Key)
+		cert, more := os.ReadFile(g.Cert)
+		if err := errors.Join(err, more, os.WriteFile(store, append(key, cert...), 0o600)); err != nil {
+			return nil, err
+		}
+		also = fmt.Sprintf(guarded, store, g.User, g.Password)
+		for _, how := range []string{"SCRAM-SHA-512", "SCRAM-SHA-256"} {
+			args = append(args, "--add-scram", fmt.Sprintf("%s=[name=%s,password=%s]", how, g.User, g.Password))
+		}
+	}
+	if err := os.WriteFile(filepath.Join(k.dir, "server.properties"), fmt.Appendf([]byte(also), properties, k.Addr, controller, k.dir, more, told), 0o600); err != nil {
 		return nil, err
 	}
-	format, err := k.java("kafka.tools.StorageTool", "format", "-t", "4L6g3nShT-eMCtK--X86sw", "-c", filepath.Join(k.dir, "server.properties"))
+	format, err := k.java("kafka.tools.StorageTool", args...)
 	if err == nil {
 		var out []byte
 		if out, err = format.CombinedOutput(); err != nil {
