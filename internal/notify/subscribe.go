@@ -43,17 +43,11 @@ func (p *Post) Subscribe(b *event.Bus) {
 			return err
 		}
 		f := placedFields(s, e)
-		d, err := p.draft(ctx, tx, s, Placed, f)
+		err = p.tellShopper(ctx, tx, s, Placed, e.Order, e.Token, e.Phone, e.Email, func() (draft, error) { return p.draft(ctx, tx, s, Placed, f) })
 		if err != nil {
 			return err
 		}
-		if err := p.tellShopper(ctx, tx, s, Placed, e.Order, e.Token, e.Phone, e.Email, d); err != nil {
-			return err
-		}
-		if d, err = p.draft(ctx, tx, s, Received, f); err != nil {
-			return err
-		}
-		return p.tellMerchant(ctx, tx, s, Received, e.Order, "/orders/"+e.Order.String(), d)
+		return p.tellMerchant(ctx, tx, s, Received, e.Order, "/orders/"+e.Order.String(), func() (draft, error) { return p.draft(ctx, tx, s, Received, f) })
 	})
 	event.On(b, "notify", func(ctx context.Context, tx *db.Tx, _ event.Meta, e order.OrderPaid) error {
 		return p.change(ctx, tx, Paid, e.Change, func(s shop.Settings) fields { return fieldsOf(s, e.Change) })
@@ -69,7 +63,7 @@ func (p *Post) Subscribe(b *event.Bus) {
 		if err != nil {
 			return err
 		}
-		return p.tellMerchant(ctx, tx, s, WebhookOff, id.Order{}, "/settings/webhooks", draftWebhookOff(s, e))
+		return p.tellMerchant(ctx, tx, s, WebhookOff, id.Order{}, "/settings/webhooks", func() (draft, error) { return draftWebhookOff(s, e), nil })
 	})
 	event.OnFlow(b, "notify.sms", func(ctx context.Context, r *fleet.Room, _ event.Meta, e SMSQueued) (event.Then, error) {
 		return p.deliver(ctx, r, e.Message)
@@ -87,15 +81,19 @@ func (p *Post) change(ctx context.Context, tx *db.Tx, kind Kind, c order.Change,
 	if err != nil {
 		return err
 	}
-	d, err := p.draft(ctx, tx, s, kind, of(s))
+	return p.tellShopper(ctx, tx, s, kind, c.Order, c.Token, c.Phone, c.Email, func() (draft, error) { return p.draft(ctx, tx, s, kind, of(s)) })
+}
+
+// tellShopper queues a draft for each of the shopper's addresses; without any,
+// none is made.
+func (p *Post) tellShopper(ctx context.Context, tx *db.Tx, s shop.Settings, kind Kind, about id.Order, token, phone, email string, draft func() (draft, error)) error {
+	if phone == "" && email == "" {
+		return nil
+	}
+	d, err := draft()
 	if err != nil {
 		return err
 	}
-	return p.tellShopper(ctx, tx, s, kind, c.Order, c.Token, c.Phone, c.Email, d)
-}
-
-// tellShopper queues d for each of the shopper's addresses.
-func (p *Post) tellShopper(ctx context.Context, tx *db.Tx, s shop.Settings, kind Kind, about id.Order, token, phone, email string, d draft) error {
 	to := row{about: about, from: s.Name, replyTo: s.Email, link: "/orders/" + token}
 	to.Kind = kind
 	if phone != "" {
@@ -111,8 +109,15 @@ func (p *Post) tellShopper(ctx context.Context, tx *db.Tx, s shop.Settings, kind
 	return nil
 }
 
-// tellMerchant queues d for each of the shop's own addresses.
-func (p *Post) tellMerchant(ctx context.Context, tx *db.Tx, s shop.Settings, kind Kind, about id.Order, link string, d draft) error {
+// tellMerchant queues a draft for each of the shop's own addresses.
+func (p *Post) tellMerchant(ctx context.Context, tx *db.Tx, s shop.Settings, kind Kind, about id.Order, link string, draft func() (draft, error)) error {
+	if s.Phone == "" && s.WhatsApp == "" && s.Email == "" {
+		return nil
+	}
+	d, err := draft()
+	if err != nil {
+		return err
+	}
 	to := row{about: about, from: s.Name, staff: true, link: link}
 	to.Kind = kind
 	if to.Channel, to.To = p.phones(), cmp.Or(s.Phone, s.WhatsApp); s.WhatsApp != "" && p.Can(WhatsApp) {
