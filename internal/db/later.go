@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"fmt"
+	"slices"
 )
 
 // Later runs q when the next statement runs, or at the end of the change: on
@@ -18,6 +19,42 @@ func (t *Tx) Later(ctx context.Context, q *SQL, args ...any) error {
 		return fmt.Errorf("%w in %s", err, firstLine(q.postgres))
 	}
 	return t.s.later(ctx, &q.stmt, args)
+}
+
+// Sum is Later for a statement that adds its last arguments, n of them, to what
+// stands under the others. Several that wait for the same others are one.
+func (t *Tx) Sum(ctx context.Context, q *SQL, n int, args ...any) error {
+	args = append([]any{int64(t.shop)}, args...)
+	if err := bind(args); err != nil {
+		return fmt.Errorf("%w in %s", err, firstLine(q.postgres))
+	}
+	if s, ok := t.s.session.(*pgSession); ok && s.sum(q.postgres, args, len(args)-n) {
+		return nil
+	}
+	return t.s.later(ctx, &q.stmt, args)
+}
+
+// sum adds to a statement that waits, if there is one with the same text and the
+// same first arguments.
+func (s *pgSession) sum(text string, args []any, keys int) bool {
+	for _, a := range s.ahead {
+		if a.text != text || !slices.EqualFunc(a.args[:keys], args[:keys], sameKey) {
+			continue
+		}
+		for i := keys; i < len(args); i++ {
+			a.args[i] = a.args[i].(int64) + args[i].(int64)
+		}
+		return true
+	}
+	return false
+}
+
+func sameKey(a, b any) bool {
+	switch a.(type) {
+	case int64, string:
+		return a == b
+	}
+	return false
 }
 
 // deferring is a session that can wait for company.

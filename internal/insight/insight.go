@@ -51,7 +51,7 @@ var (
 func Subscribe(b *event.Bus) {
 	event.On(b, "insight", func(ctx context.Context, tx *db.Tx, _ event.Meta, e order.OrderPlaced) error {
 		at := e.At.Truncate(slot)
-		if err := tx.Later(ctx, addSlot, at, 1, e.Items, e.Total); err != nil {
+		if err := tx.Sum(ctx, addSlot, 3, at, 1, e.Items, e.Total); err != nil {
 			return err
 		}
 		for _, l := range e.Lines {
@@ -62,7 +62,7 @@ func Subscribe(b *event.Bus) {
 		return nil
 	})
 	event.On(b, "insight", func(ctx context.Context, tx *db.Tx, _ event.Meta, e order.OrderCancelled) error {
-		if err := tx.Later(ctx, addSlot, e.PlacedAt.Truncate(slot), -1, -e.Items, -e.Total); err != nil {
+		if err := tx.Sum(ctx, addSlot, 3, e.PlacedAt.Truncate(slot), -1, -e.Items, -e.Total); err != nil {
 			return err
 		}
 		return tx.Later(ctx, dropLines, e.Order)
