@@ -16,7 +16,7 @@ func TestDrillsAreListed(t *testing.T) {
 	if code, _, errs := run("drill", "F-99"); code != drill.CouldNotRun || !strings.Contains(errs, `no drill is called "F-99"`) {
 		t.Errorf("%d %s", code, errs)
 	}
-	if code, err := drill.Run(t.Context(), drill.Options{IDs: []string{"F-99"}}, "haat", io.Discard); code != drill.CouldNotRun || err == nil {
+	if code, err := drill.Run(t.Context(), drill.Options{IDs: []string{"F-99"}}, drill.Host{}, io.Discard); code != drill.CouldNotRun || err == nil {
 		t.Errorf("%d, %v", code, err)
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"haat/internal/fleet"
 )
 
 // Options are what haat drill can be told.
@@ -44,7 +46,7 @@ type drill struct {
 }
 
 var all = []drill{
-	chatty, viral, readsStarve, lateReplica, repeated, staleCache, unheard, silentDeath, poisoned, quietSearch, hostDeath, killedLocal, killedKafka, noisy, movingHouse, nodeDies, cutOff, primaryLost, cacheLost, lastUnit,
+	chatty, viral, readsStarve, lateReplica, repeated, staleCache, unheard, silentDeath, poisoned, quietSearch, hostDeath, killedLocal, killedKafka, loadedLocal, loadedKafka, noisy, movingHouse, nodeDies, cutOff, primaryLost, cacheLost, lastUnit,
 }
 
 // Result is what one drill found.
@@ -74,9 +76,16 @@ func (r *Result) verdict() string {
 	return "held"
 }
 
-// Run runs the drills that were asked for and gives what to exit with. Program
-// is this program's file.
-func Run(ctx context.Context, o Options, program string, out io.Writer) (code int, err error) {
+// Host is what drills break.
+type Host struct {
+	Program string // this program's file
+	// Fleet opens a process in this one that serves nobody and delivers nothing:
+	// only its fleet is used.
+	Fleet func(ctx context.Context, dir, control, shard string) (*fleet.Fleet, func() error, error)
+}
+
+// Run runs the drills that were asked for and gives what to exit with.
+func Run(ctx context.Context, o Options, h Host, out io.Writer) (code int, err error) {
 	if len(o.IDs) == 0 {
 		return Held, list(out)
 	}
@@ -99,7 +108,7 @@ func Run(ctx context.Context, o Options, program string, out io.Writer) (code in
 			if !o.Both && without != o.Without {
 				continue
 			}
-			r, err := d.once(ctx, program, without, out)
+			r, err := d.once(ctx, h, without, out)
 			if ctx.Err() != nil {
 				return CouldNotRun, ctx.Err()
 			}
@@ -148,7 +157,7 @@ func list(out io.Writer) error {
 }
 
 // once runs the drill in a temporary folder, and leaves nothing behind.
-func (d drill) once(ctx context.Context, program string, without bool, out io.Writer) (_ *Result, err error) {
+func (d drill) once(ctx context.Context, h Host, without bool, out io.Writer) (_ *Result, err error) {
 	how := ""
 	if without {
 		how = ", without: " + d.without
@@ -159,7 +168,7 @@ func (d drill) once(ctx context.Context, program string, without bool, out io.Wr
 			return nil, err
 		}
 	}
-	r := &run{program: program, without: without, out: out, Result: Result{ID: d.id, Without: without, At: time.Now().UTC(), Load: loadAverage()}}
+	r := &run{host: h, program: h.Program, without: without, out: out, Result: Result{ID: d.id, Without: without, At: time.Now().UTC(), Load: loadAverage()}}
 	if r.dir, err = os.MkdirTemp("", "haat-drill-"); err != nil {
 		return nil, err
 	}
@@ -179,6 +188,7 @@ func (d drill) once(ctx context.Context, program string, without bool, out io.Wr
 // run is one drill while it runs.
 type run struct {
 	Result
+	host    Host
 	program string
 	without bool
 	dir     string

@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"haat/internal/event/broker"
@@ -56,16 +55,9 @@ func deliverersDie(ctx context.Context, r *run, processes int, kafka bool) error
 	own := []string{"--roles", "relay"}
 	if kafka {
 		r.Injected = fmt.Sprintf("kill -9, %d times, of one of %d processes that publish to Kafka and deliver; %d orders a second in %d shops", deaths, processes, killedRate, topicShops)
-		r.say("starting Kafka")
-		dir := filepath.Join(r.dir, "kafka")
-		if err := os.Mkdir(dir, 0o700); err != nil {
+		if err := f.startKafka(); err != nil {
 			return err
 		}
-		var err error
-		if f.kafka, err = broker.NewKafka(dir); err != nil {
-			return err
-		}
-		r.atEnd(f.kafka.Kill)
 		own = append(own, "--kafka", f.kafka.Addr)
 	}
 	if err := f.open(ctx, "--lease", "1s"); err != nil {
@@ -76,14 +68,9 @@ func deliverersDie(ctx context.Context, r *run, processes int, kafka bool) error
 			return err
 		}
 	}
-	all := map[string]*server{}
-	for i := range processes {
-		name := fmt.Sprintf("deliverer-%d", i)
-		s, err := r.serve(ctx, name, slices.Concat(f.flags, own, []string{"--advertise", name + ":1"})...)
-		if err != nil {
-			return err
-		}
-		all[name+":1"] = s
+	all, err := f.deliverers(ctx, processes, own)
+	if err != nil {
+		return err
 	}
 	if err := f.sell(ctx, killedRate); err != nil {
 		return err
@@ -95,36 +82,9 @@ func deliverersDie(ctx context.Context, r *run, processes int, kafka bool) error
 	if err != nil {
 		return err
 	}
-	holders := 0
-	for n := range deaths {
-		if n%20 == 0 {
-			r.say("death %d of %d", n+1, deaths)
-		}
-		if err := pause(ctx, rand.N(apart)); err != nil {
-			return err
-		}
-		holder, err := f.holder(ctx)
-		if err != nil {
-			return err
-		}
-		victim := all[holder]
-		if kafka && n%3 > 0 {
-			for name, s := range all { // in no order
-				if name != holder {
-					victim = s
-				}
-			}
-		} else {
-			holders++
-		}
-		if victim == nil {
-			return fmt.Errorf("nobody is known as %s, who has the lease", holder)
-		}
-		victim.kill()
-		if err := victim.begin(ctx); err != nil {
-			r.saw(false, "it does not come back: %v", err)
-			return nil
-		}
+	holders, err := f.die(ctx, all, deaths, kafka, func() string { return "" })
+	if err != nil {
+		return err
 	}
 	ended, more, err := f.emitted()
 	if err != nil {
@@ -145,6 +105,55 @@ func deliverersDie(ctx context.Context, r *run, processes int, kafka bool) error
 	}
 	r.saw(true, "from order to effect %s, deaths included", answer)
 	r.Noticed = "not asked"
+	return nil
+}
+
+// die kills so many of the processes, one after the other, each of which comes
+// back; it gives how many of them had the lease to carry events.
+func (f *topicFleet) die(ctx context.Context, all map[string]*server, deaths int, kafka bool, how func() string) (holders int, err error) {
+	for n := range deaths {
+		if n%20 == 0 {
+			f.r.say("death %d of %d%s", n+1, deaths, how())
+		}
+		if err := pause(ctx, rand.N(apart)); err != nil {
+			return holders, err
+		}
+		holder, err := f.holder(ctx)
+		if err != nil {
+			return holders, err
+		}
+		victim := all[holder]
+		if kafka && n%3 > 0 {
+			for name, s := range all { // in no order
+				if name != holder {
+					victim = s
+				}
+			}
+		} else {
+			holders++
+		}
+		if victim == nil {
+			return holders, fmt.Errorf("nobody is known as %s, who has the lease", holder)
+		}
+		victim.kill()
+		if err := victim.begin(ctx); err != nil {
+			return holders, fmt.Errorf("it does not come back: %w", err)
+		}
+	}
+	return holders, nil
+}
+
+// startKafka starts a broker.
+func (f *topicFleet) startKafka() (err error) {
+	f.r.say("starting Kafka")
+	dir := filepath.Join(f.r.dir, "kafka")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return err
+	}
+	if f.kafka, err = broker.NewKafka(dir); err != nil {
+		return err
+	}
+	f.r.atEnd(f.kafka.Kill)
 	return nil
 }
 
