@@ -117,7 +117,7 @@ type Promoted struct {
 	Address string   `json:"address"`
 	Dropped string   `json:"dropped,omitempty"` // the replica that is none any more
 	Term    int64    `json:"term"`
-	Held    int64    `json:"held"`             // shops that were held against the directory; 0 if another process did that
+	Held    *int64   `json:"held,omitempty"`   // shops that were held against the directory; none if another process did that
 	Opened  []string `json:"opened,omitempty"` // that had arrived, and were not open yet
 	Closed  []string `json:"closed,omitempty"` // that live on other shards
 	Missing []string `json:"missing,omitempty"`

@@ -118,8 +118,11 @@ func (a *App) DrainShard(ctx context.Context, name string, tell func(api.Drained
 func (a *App) PromoteShard(ctx context.Context, name string, p api.Promotion) (api.Promoted, error) {
 	t, err := a.fleet.Promote(ctx, name, fleet.Takeover{To: p.To, Force: p.Force})
 	out := api.Promoted{
-		Server: t.Server, Address: t.Address, Dropped: t.Dropped, Term: t.Term, Held: t.Held, Fenced: t.Fenced, Silent: t.Silent,
+		Server: t.Server, Address: t.Address, Dropped: t.Dropped, Term: t.Term, Fenced: t.Fenced, Silent: t.Silent,
 		Opened: a.slugs(ctx, t.Opened), Closed: a.slugs(ctx, t.Closed), Missing: a.slugs(ctx, t.Missing),
+	}
+	if t.Promoted {
+		out.Held = &t.Held
 	}
 	if t.Heard {
 		ms := float64(t.Behind.Microseconds()) / 1000

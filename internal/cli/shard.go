@@ -156,8 +156,8 @@ func (c *ShardPromote) Run(ctx context.Context, o api.Sharder, out io.Writer) er
 	default:
 		fmt.Fprintln(out, "Nothing shows that it lacks writes; those of the primary's last second may be lost, unless it waited for a standby (synchronous_standby_names).")
 	}
-	if p.Held > 0 {
-		fmt.Fprintf(out, "%d shops were held against the directory.\n", p.Held)
+	if p.Held != nil {
+		fmt.Fprintf(out, "%d shops were held against the directory.\n", *p.Held)
 	} else {
 		fmt.Fprintln(out, "Its shops had been held against the directory already: the log of haat says what was found.")
 	}

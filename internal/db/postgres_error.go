@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -69,24 +70,56 @@ func cannotConnect(err error) error {
 	if !errors.As(err, &failed) {
 		return fmt.Errorf("connect to PostgreSQL: %w", err)
 	}
-	why := ""
+	each := []error{failed.Unwrap()}
+	if all, joined := each[0].(interface{ Unwrap() []error }); joined {
+		each = all.Unwrap()
+	}
+	var whys, told []string
+	for _, one := range each {
+		host, why := whoAndWhy(failed.Config, one)
+		if !slices.Contains(whys, why) {
+			whys = append(whys, why)
+		}
+		if text := host + ": " + why; !slices.Contains(told, text) {
+			told = append(told, text)
+		}
+	}
+	if len(whys) > 1 {
+		return &connectError{"connect to PostgreSQL: " + strings.Join(told, "; "), err}
+	}
+	return &connectError{fmt.Sprintf("connect to PostgreSQL at %s: %s", hosts(failed.Config), whys[0]), err}
+}
+
+// whoAndWhy says of one server that was tried why it could not be used.
+func whoAndWhy(c *pgconn.Config, err error) (host, why string) {
+	text := strings.Join(strings.Fields(err.Error()), " ")
+	host = c.Host
+	var dns *net.DNSError
+	if address, rest, ok := strings.Cut(text, " ("); ok { // address (host): why
+		if at, after, ok := strings.Cut(rest, "): "); ok {
+			host, text = at, after
+			if _, port, err := net.SplitHostPort(address); err == nil {
+				host = net.JoinHostPort(at, port)
+			}
+		}
+	} else if errors.As(err, &dns) {
+		host = dns.Name
+	}
 	var pg *pgconn.PgError
 	var netErr net.Error
-	switch c := failed.Config; {
+	switch {
 	case errors.As(err, &pg) && (pg.Code == "28P01" || pg.Code == "28000"):
-		why = fmt.Sprintf("the server refuses the user %q: %s", c.User, pg.Message)
+		return host, fmt.Sprintf("the server refuses the user %q: %s", c.User, pg.Message)
 	case errors.As(err, &pg) && pg.Code == "3D000":
-		why = fmt.Sprintf("there is no database %q on the server", c.Database)
+		return host, fmt.Sprintf("there is no database %q on the server", c.Database)
 	case errors.As(err, &pg):
-		why = pg.Message
+		return host, pg.Message
 	case errors.Is(err, pgconn.ErrReadOnlyConnection):
-		why = "the server takes no writes: it is a standby in recovery, or read-only. Name its primary, or several hosts"
+		return host, "the server takes no writes: it is a standby in recovery, or read-only. Name its primary, or several hosts"
 	case errors.As(err, &netErr) && netErr.Timeout():
-		why = "the server does not answer"
-	default:
-		why = strings.Join(strings.Fields(failed.Unwrap().Error()), " ")
+		return host, "the server does not answer"
 	}
-	return &connectError{fmt.Sprintf("connect to PostgreSQL at %s: %s", hosts(failed.Config), why), err}
+	return host, text
 }
 
 // hosts lists the hosts that a DSN names.

@@ -307,6 +307,10 @@ func TestTheHostThatTakesWrites(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "standby") || strings.Contains(err.Error(), "\n") {
 		t.Errorf("a standby: %v", err)
 	}
+	_, err = open(t.Context(), with(t, a.DSN(), "host", a.Host()+",/nowhere", "port", "5432,5432"))
+	if err == nil || !strings.Contains(err.Error(), a.Host()+": the server takes no writes") || !strings.Contains(err.Error(), "; /nowhere: dial error") || strings.Contains(err.Error(), "\n") {
+		t.Errorf("a standby and nobody: %v", err)
+	}
 	for _, target := range []string{"", "read-write"} {
 		dsn := with(t, a.DSN(), "host", a.Host()+","+b.Host(), "port", "5432,5432")
 		if target != "" {
@@ -467,6 +471,21 @@ func TestAnErrorThatIsDropped(t *testing.T) {
 			if ks := seen(t, s, 1, getRows); len(ks) != 1 {
 				t.Errorf("%s: rows %v", name, ks)
 			}
+		}
+	}
+}
+
+// Servers are told apart by host and port.
+func TestTheHostsOfAnAddress(t *testing.T) {
+	for dsn, want := range map[string][]string{
+		"postgres://haat@db1,db2:5433/x":             {"db1:5432", "db2:5433"},
+		"postgres:///x?host=/a,/a&port=1,2":          {"/a:1", "/a:2"},
+		"postgres://haat@[::1]:7/x?sslmode=prefer":   {"[::1]:7"},
+		"postgres://haat@db1/x?pool_max_conns=5":     {"db1:5432"},
+		"postgres://haat@db1/x?pool_max_conns=seven": nil,
+	} {
+		if got, err := Hosts(dsn); !slices.Equal(got, want) || (err == nil) != (want != nil) {
+			t.Errorf("%s: %q, %v", dsn, got, err)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -50,8 +51,8 @@ func Hosts(dsn string) (out []string, err error) {
 }
 
 func hostOf(host string, port uint16) string {
-	if host != "" && host[0] == '/' {
-		return host
+	if strings.HasPrefix(host, "/") {
+		return host + ":" + strconv.Itoa(int(port))
 	}
 	return net.JoinHostPort(host, strconv.Itoa(int(port)))
 }
