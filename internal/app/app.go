@@ -3,6 +3,8 @@ package app
 import (
 	"cmp"
 	"context"
+	"crypto/hkdf"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -98,6 +100,9 @@ type App struct {
 	cert       atomic.Pointer[edge.Certificate] // that is shown over TLS, once served
 
 	idleSince map[string]time.Time // shards whose events nobody carries; by watchProcesses
+	owner     string               // the process whose files some shards are, if it is another
+	elsewhere map[string]bool      // those shards
+	passKey   []byte               // what one process passes on to another is signed with it
 	draining  atomic.Bool          // soon no more requests will be taken
 	stopping  chan struct{}        // closed when live streams must end
 	workers   sync.WaitGroup
@@ -161,17 +166,20 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (a *App, err error)
 	if key, err = agreedKey(ctx, a.control, key, log); err != nil {
 		return a, err
 	}
+	if a.passKey, err = hkdf.Key(sha256.New, key, nil, "passed on", sha256.Size); err != nil {
+		return a, err
+	}
 	if a.opsMade, err = a.ops.agree(ctx, a.control, cfg.Data, name, a.opsMade); err != nil {
+		return a, err
+	}
+	if err = a.findOwner(ctx, name); err != nil {
 		return a, err
 	}
 	if err = a.join(ctx, name); err != nil {
 		return a, err
 	}
-	if err = a.atHome(ctx, name); err != nil {
-		return a, err
-	}
 	a.fleet, err = fleet.OpenFleet(ctx, fleet.Config{
-		Control: a.control, SQLite: share.sqlite(), Cached: share.Shops, Dir: filepath.Join(cfg.Data, "shards"), Shards: cfg.Shards, FirstShard: cfg.FirstShard, Schemas: Schemas(), Domain: cfg.Domain(), Key: key, Log: log, NoBudgets: !cfg.Budgets,
+		Control: a.control, SQLite: share.sqlite(), Cached: share.Shops, Dir: filepath.Join(cfg.Data, "shards"), Shards: cfg.Shards, FirstShard: cfg.FirstShard, Schemas: Schemas(), Domain: cfg.Domain(), Key: key, Log: log, NoBudgets: !cfg.Budgets, Elsewhere: a.elsewhere,
 	})
 	if err != nil {
 		return a, err
@@ -197,7 +205,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (a *App, err error)
 	}
 	a.sampler = a.newSampler(cache.SamplerOptions{})
 	a.pages = edge.New(a.fleet, edge.Options{Bytes: share.Pages, Second: a.second, Sample: a.sampler, SharedFor: cfg.SharedFor, Fixed: web.SafeHeaders(cfg.strict())})
-	a.mover = move.New(move.Config{Fleet: a.fleet, Log: log})
+	a.mover = move.New(move.Config{Fleet: a.fleet, Log: log, Files: func(ctx context.Context) error { return a.reached(ctx, "/to") }})
 	a.books = newBooks(a.fleet, log)
 	a.fleet.OnCommit(a.books.wrote)
 	a.fleet.OnLoss(a.lost)
@@ -219,7 +227,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (a *App, err error)
 	if a.second != nil {
 		a.workers.Go(func() { a.second.Run(ctx) })
 	}
-	if cfg.does(roleRelay) {
+	if a.cfg.does(roleRelay) {
 		a.workers.Go(func() { a.relay(ctx) })
 		a.workers.Go(func() { a.carrier.Run(ctx) })
 		a.workers.Go(func() { a.carrier.Watch(ctx) })
@@ -305,7 +313,7 @@ func (a *App) Serve(ctx context.Context, ready func()) error {
 	}
 	plain := public
 	if cert != nil && a.cfg.TLS.Redirect {
-		plain = a.toTLS(public)
+		plain = a.passedOn(public, a.toTLS(public))
 	}
 	var servers []*http.Server
 	failed := make(chan error, 3)

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -69,36 +68,6 @@ func (a *App) join(ctx context.Context, name string) (err error) {
 	}
 	a.member, err = fleet.Join(ctx, a.control, self, fleet.Pace{Beat: a.cfg.Lease / 4, Lease: a.cfg.Lease}, a.log)
 	return err
-}
-
-// atHome refuses to serve beside a process in whose data folder a shard is a
-// file: an empty one made here would hold none of its shops.
-func (a *App) atHome(ctx context.Context, self string) error {
-	all, err := fleet.Listings(ctx, a.control)
-	if err != nil {
-		return err
-	}
-	for i := 1; len(all) == 0 && a.cfg.FirstShard == "" && i <= a.cfg.Shards; i++ {
-		all = append(all, fleet.Listing{Name: fmt.Sprintf("s%d", i), DSN: fmt.Sprintf("s%d.db", i)})
-	}
-	for _, l := range all {
-		if fleet.IsPostgres(l.DSN) {
-			continue
-		}
-		path := l.DSN
-		if !filepath.IsAbs(path) {
-			path = filepath.Join(a.cfg.Data, "shards", path)
-		}
-		_, missing := os.Stat(path)
-		home, err := fleet.AgreeOn(ctx, a.control, "home of shard "+l.Name, []byte(self))
-		if err != nil {
-			return err
-		}
-		if missing != nil && string(home) != self {
-			return fmt.Errorf("shard %s is the file %s in the data folder of another process: that one must serve alone, until its shops are on PostgreSQL", l.Name, l.DSN)
-		}
-	}
-	return nil
 }
 
 // alone runs fn in one process at a time of those that do the same.

@@ -202,6 +202,10 @@ func (a *App) handlers() (public, ops http.Handler, err error) {
 	public = health(a.Ready, hosts{
 		fleet: a.fleet, platform: safe("platform", common(board)), shops: safe("shop", common(shops)), unknown: safe("unknown", nobodys),
 	})
+	if a.owner != "" {
+		public = a.newPassing().Handler(public)
+	}
+	public = a.passedOn(public, public)
 	mux := http.NewServeMux()
 	mux.Handle("/", desk)
 	mux.Handle("/ops/", api.OperatorHandler(a, a.ops.Check, a.log))

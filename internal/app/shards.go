@@ -6,6 +6,7 @@ import (
 
 	"haat/internal/api"
 	"haat/internal/cli"
+	"haat/internal/fault"
 	"haat/internal/fleet"
 	"haat/internal/guard"
 	"haat/internal/id"
@@ -83,6 +84,11 @@ func replicas(of []api.NewReplica) (out []fleet.Replica) {
 
 // AddShard implements api.Operator.
 func (a *App) AddShard(ctx context.Context, s api.NewShard) error {
+	if !fleet.IsPostgres(s.DSN) {
+		if err := a.reached(ctx, "/dsn"); err != nil {
+			return err
+		}
+	}
 	return a.fleet.AddShard(ctx, fleet.Listing{Name: s.Name, DSN: s.DSN, Capacity: s.Capacity, Replicas: replicas(s.Replicas)})
 }
 
@@ -219,4 +225,19 @@ func (c *shardPromoteCmd) Run(ctx context.Context, out io.Writer) error {
 
 func (c *shardRemoveCmd) Run(ctx context.Context, out io.Writer) error {
 	return c.operate(ctx, func(o api.Operator) error { return c.ShardRemove.Run(ctx, o, out) })
+}
+
+// reached refuses to bring shops into a file while there are processes that
+// cannot open it, and would not hear of changes there.
+func (a *App) reached(ctx context.Context, pointer string) error {
+	all, err := a.member.Processes(ctx)
+	if err != nil {
+		return err
+	}
+	for _, p := range all {
+		if !p.Lost && p.ID != a.member.Self().ID {
+			return fault.Invalid(pointer, "Process %s on %s serves these shops too, and cannot open a file of this one: give a shard on PostgreSQL.", p.ID, p.Host)
+		}
+	}
+	return nil
 }

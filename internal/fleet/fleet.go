@@ -61,6 +61,9 @@ type Config struct {
 	Log        *slog.Logger
 	// NoBudgets lets a shop take as much of a shard as it can, whoever waits.
 	NoBudgets bool
+	// Elsewhere are shards that are files of another process: they are listed,
+	// and not opened here.
+	Elsewhere map[string]bool
 }
 
 // Fleet is all shards and the directory.
@@ -297,21 +300,37 @@ func (f *Fleet) ByID(ctx context.Context, shop id.Shop) (*Room, error) {
 	return f.lookUp(ctx, entryByID, shop)
 }
 
+// Find gives a shop's row of the directory, also of one whose shard is not open
+// here.
+func (f *Fleet) Find(ctx context.Context, slug string) (Entry, error) {
+	if e, ok := f.bySlug.GetIfPresent(slug); ok {
+		return e, nil
+	}
+	return f.find(ctx, entryBySlug, slug)
+}
+
 func (f *Fleet) lookUp(ctx context.Context, q *db.ControlSQL, key any) (*Room, error) {
-	var e Entry
+	e, err := f.find(ctx, q, key)
+	if err != nil {
+		return nil, err
+	}
+	return f.room(e)
+}
+
+func (f *Fleet) find(ctx context.Context, q *db.ControlSQL, key any) (e Entry, err error) {
 	found := false
-	err := f.control.View(ctx, func(t *db.ControlTx) (err error) {
+	err = f.control.View(ctx, func(t *db.ControlTx) (err error) {
 		e, found, err = db.ControlOne(ctx, t, q, scanEntry, key)
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("look up a shop: %w", err)
+		return e, fmt.Errorf("look up a shop: %w", err)
 	}
 	if !found {
-		return nil, fault.NotFound("There is no such shop.")
+		return e, fault.NotFound("There is no such shop.")
 	}
 	f.keep(e)
-	return f.room(e)
+	return e, nil
 }
 
 func (f *Fleet) keep(e Entry)   { f.bySlug.Set(e.Slug, e); f.byID.Set(e.Shop, e) }

@@ -89,6 +89,7 @@ type shards struct {
 	gates    map[string]*guard.Gate
 	standbys map[string]*standbys // of shards that have replicas
 	names    []string
+	listed   []string // those that are not open here too
 	failed   map[string]error
 }
 
@@ -162,6 +163,9 @@ func (f *Fleet) Reload(ctx context.Context) error {
 	var left []*standby
 	var later []Listing // shards whose new term this process has not taken note of
 	for _, l := range all {
+		if next.listed = append(next.listed, l.Name); f.cfg.Elsewhere[l.Name] {
+			continue
+		}
 		s := now.open[l.Name]
 		if s == nil {
 			var is string
@@ -241,6 +245,10 @@ func (f *Fleet) ShardNames() []string { return f.shards.Load().names }
 // Shard gives a shard by name, for shard-wide statements; nil if none of that
 // name is open here.
 func (f *Fleet) Shard(name string) *db.Shard { return f.shards.Load().open[name] }
+
+// Listed names the shards that the control database lists, also those that are
+// not open here.
+func (f *Fleet) Listed() []string { return f.shards.Load().listed }
 
 // Closed gives the shards that are listed and not open here, and why.
 func (f *Fleet) Closed() map[string]error { return f.shards.Load().failed }

@@ -46,6 +46,9 @@ type Config struct {
 	Budget   time.Duration // how long a shop may be closed to writes; 0 means 500 ms
 	Parallel int           // moves at once in this process; 0 means 2
 	Lease    time.Duration // how long a process may be silent; 0 means 10 s
+	// Files is asked before a shop is moved into a file; nil: it may be. An
+	// error of it refuses the move.
+	Files func(context.Context) error
 }
 
 // Mover moves shops.
@@ -147,6 +150,11 @@ func (m *Mover) Start(ctx context.Context, shop id.Shop, to string) (Move, error
 	}
 	if _, err := m.Fleet.Destination(ctx, to); err != nil {
 		return Move{}, err
+	}
+	if l, ok := m.Fleet.Listing(to); ok && !fleet.IsPostgres(l.DSN) && m.Files != nil {
+		if err := m.Files(ctx); err != nil {
+			return Move{}, err
+		}
 	}
 	if err := m.fit(ctx, from, to); err != nil {
 		return Move{}, err
