@@ -29,7 +29,7 @@ var (
 )
 
 const (
-	killings   = 20
+	killings   = 100
 	fewer      = 10                      // without: it shows soon
 	killedRate = 40                      // orders a second
 	apart      = 2500 * time.Millisecond // deaths, at most
@@ -82,7 +82,7 @@ func deliverersDie(ctx context.Context, r *run, processes int, kafka bool) error
 	if err != nil {
 		return err
 	}
-	holders, err := f.die(ctx, all, deaths, kafka, func() string { return "" })
+	holders, err := f.die(ctx, all, deaths, kafka, apart, func() string { return "" })
 	if err != nil {
 		return err
 	}
@@ -110,7 +110,7 @@ func deliverersDie(ctx context.Context, r *run, processes int, kafka bool) error
 
 // die kills so many of the processes, one after the other, each of which comes
 // back; it gives how many of them had the lease to carry events.
-func (f *topicFleet) die(ctx context.Context, all map[string]*server, deaths int, kafka bool, how func() string) (holders int, err error) {
+func (f *topicFleet) die(ctx context.Context, all map[string]*server, deaths int, kafka bool, apart time.Duration, how func() string) (holders int, err error) {
 	for n := range deaths {
 		if n%20 == 0 {
 			f.r.say("death %d of %d%s", n+1, deaths, how())

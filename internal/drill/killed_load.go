@@ -46,6 +46,7 @@ const (
 	loadBatch   = 50   // orders of one shop in a transaction
 	loadRate    = 1500 // orders a second
 	loadWriters = 16
+	loadApart   = 1500 * time.Millisecond // deaths, at most
 )
 
 // counted notes each order that is counted: in which turn, and when. The title
@@ -207,7 +208,7 @@ func deliverersDieLoaded(ctx context.Context, r *run, processes int, kafka bool)
 		return err
 	}
 	begun, before, busy := time.Now(), flood.placed(), spent()
-	holders, err := f.die(ctx, all, deaths, kafka, func() string {
+	holders, err := f.die(ctx, all, deaths, kafka, loadApart, func() string {
 		return fmt.Sprintf(", %.0f orders a second, %d ms behind", float64(flood.placed()-before)/time.Since(begun).Seconds(), flood.late.Load())
 	})
 	if err != nil {
