@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,6 +19,7 @@ const (
 	diskNearlyFull   = "disk-nearly-full"
 	databaseDown     = "database-unreachable"
 	poisonEvent      = "poison-event"
+	parkingStopped   = "parking-stopped"
 	consumerStalled  = "consumer-stalled"
 	relayStalled     = "relay-stalled"
 	undelivered      = "events-undelivered"
@@ -71,6 +73,9 @@ var incidentKinds = []meter.Kind{
 	{Name: poisonEvent, Severity: meter.Critical,
 		Means: "Events that cannot be handled were parked: what comes after them with the same key waits, everything else goes on.",
 		Next:  "Look at them under Parked: try each key again once its cause is mended, or give it up."},
+	{Name: parkingStopped, Severity: meter.Critical,
+		Means: "So many keys of one subscriber were parked that no more are: it is the program that fails, not the events. What fails waits in its shop, in order.",
+		Next:  "Look what it says under Parked, and mend it or go back to the program before: what waits takes effect by itself. Then try the parked keys again."},
 	{Name: deliveryFailing, Severity: meter.Critical,
 		Means: "Messages cannot be sent this way: people who sign in get no code, and what shops tell of orders waits up to three days.",
 		Next:  "Look whether the mail server or gateway is up and takes our password; then sign in yourself to see that a code comes."},
@@ -402,6 +407,11 @@ func (a *App) watchSubscribers(context.Context) error {
 		}
 	}
 	a.incidents.See(consumerStalled, all)
+	var stopped []meter.Sighting
+	for name, stop := range a.bus.Stopped() {
+		stopped = append(stopped, meter.Sighting{Subject: name, Since: stop.Since, Detail: strings.ToUpper(stop.Why[:1]) + stop.Why[1:] + "."})
+	}
+	a.incidents.See(parkingStopped, stopped)
 	return nil
 }
 

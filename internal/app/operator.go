@@ -205,7 +205,7 @@ func (a *App) Health(ctx context.Context) ([]api.Finding, error) {
 			Means: "Kept pages are made anew each time, until it can be heard again what other processes commit.", Next: "Look whether the shards answer; it goes on by itself."})
 	}
 	well("stock", a.books.finding(), stockWrong, stockUnseen)
-	well("parked events", "none", poisonEvent)
+	well("parked events", "none", poisonEvent, parkingStopped)
 	busy, _ := a.bus.Backlog()
 	well("events", fmt.Sprintf("%d subscribers at work", busy), consumerStalled)
 	if a.kafka != nil {

@@ -37,6 +37,7 @@ type Bus struct {
 	stuck    map[*unit]bool        // units whose events wait, after a failure
 
 	followers map[id.Shop]map[chan struct{}]bool
+	parking   parking
 
 	turns map[string]int64 // the epochs at which places' events are delivered here; nil: all are
 	taken chan struct{}    // another place's events are delivered here
@@ -83,7 +84,7 @@ const (
 
 // NewBus makes a bus over the fleet's shards.
 func NewBus(f *fleet.Fleet, log *slog.Logger) *Bus {
-	b := &Bus{fleet: f, log: log, most: maxOutlets, outlets: map[id.Shop]*outlet{}, searched: map[string]bool{}, suspects: map[id.Shop]time.Time{}, stuck: map[*unit]bool{}, followers: map[id.Shop]map[chan struct{}]bool{}, taken: make(chan struct{}, 1), made: time.Now().UnixMicro()}
+	b := &Bus{parking: parking{most: mostParked, of: map[string]*lot{}}, fleet: f, log: log, most: maxOutlets, outlets: map[id.Shop]*outlet{}, searched: map[string]bool{}, suspects: map[id.Shop]time.Time{}, stuck: map[*unit]bool{}, followers: map[id.Shop]map[chan struct{}]bool{}, taken: make(chan struct{}, 1), made: time.Now().UnixMicro()}
 	b.idle = sync.NewCond(&b.mu)
 	b.seats.perShop, b.seats.all, b.seats.taken = 50, 5_000, map[id.Shop]int{}
 	f.OnWrite(b.written)

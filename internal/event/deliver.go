@@ -68,8 +68,15 @@ func (b *Bus) deliver(ctx context.Context, u *unit) error {
 		if first := news[0].seq; from > 0 && first != from+1 {
 			return fmt.Errorf("shop %v: the event after %d is %d: the outbox is damaged", u.shop, from, first)
 		}
+		before := make([]int64, len(u.places))
+		for i, p := range u.places {
+			before[i] = p.at
+		}
 		if !b.handleTogether(ctx, room, u, news) {
 			b.handleEach(ctx, room, u, from, news)
+		}
+		for i, s := range u.lane.subs {
+			b.parking.handled(s.name, u.places[i].at-before[i])
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -338,6 +345,11 @@ func (b *Bus) judge(ctx context.Context, room *fleet.Room, o *outlet, s *subscri
 		})
 		if count != nil {
 			return errors.Join(err, count)
+		}
+	}
+	if !again && (isPoison(err) || try.attempts >= maxAttempts) {
+		if stop := b.mayPark(ctx, s.name); stop != nil {
+			err, again = fmt.Errorf("%w: %w", stop, err), true
 		}
 	}
 	if !again && (isPoison(err) || try.attempts >= maxAttempts) {

@@ -1,6 +1,9 @@
 package event
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // Outlets sets how many shops' news is at hand at once. It is for tests.
 func (b *Bus) Outlets(most int) { b.most = most }
@@ -72,3 +75,16 @@ func (k *Kafka) Rebalance() {
 
 // PartitionOf gives the partition of a key.
 var PartitionOf = partitionOf
+
+// Parking sets how many keys of a subscriber may be parked.
+func (b *Bus) Parking(most int64) { b.parking.most = most }
+
+// MayPark has keys be parked one after the other until no more may be, at most
+// so many, after so many events were handled. It gives how many were.
+func (b *Bus) MayPark(ctx context.Context, name string, handled int64, most int) (parked int) {
+	b.parking.handled(name, handled)
+	for parked < most && b.mayPark(ctx, name) == nil {
+		parked++
+	}
+	return parked
+}

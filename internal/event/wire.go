@@ -29,7 +29,13 @@ const (
 	headTags    = "tags"
 	headAt      = "at"   // in microseconds
 	headLeft    = "left" // "outbox": the value is there
+	headTrace   = "traceparent"
 )
+
+// traceOf begins a trace with an event, as W3C Trace Context writes it: whoever
+// reads the topic finds what became of one event at all that took it. The trace
+// has the event's id, so that it is the same however often it is published.
+func traceOf(e id.Event) string { return fmt.Sprintf("00-%x-%x-00", e[:], e[8:]) }
 
 // pack makes a record of an event.
 func pack(topic string, shop id.Shop, epoch int64, r record) *kgo.Record {
@@ -50,6 +56,7 @@ func pack(topic string, shop id.Shop, epoch int64, r record) *kgo.Record {
 	head(headKey, r.key)
 	head(headTags, r.tags)
 	head(headAt, strconv.FormatInt(r.at.UnixMicro(), 10))
+	head(headTrace, traceOf(r.event))
 	if left {
 		head(headLeft, "outbox")
 	}

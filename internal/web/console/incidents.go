@@ -64,7 +64,7 @@ func alarmOf(x api.Finding) Alarm {
 		a.Since = *x.Since
 	}
 	switch {
-	case x.Name == "poison-event":
+	case x.Name == "poison-event" || x.Name == "parking-stopped":
 		a.URL = "/parked"
 	case x.Name == "process-lost" || x.Name == "version-skew" || x.Name == "pictures-not-shared":
 		a.URL = "/processes"
