@@ -236,9 +236,9 @@ func (a *App) topicFinding() string {
 	all, _ := a.kafka.Partitions()
 	lag, here := int64(0), 0
 	for _, p := range all {
-		if lag += p.Lag(); p.Here {
+		if lag += p.Waiting(); p.Here {
 			here++
 		}
 	}
-	return fmt.Sprintf("%d records of %s wait; %d of its %d partitions are delivered here", lag, a.cfg.KafkaTopic.Topic, here, len(all))
+	return fmt.Sprintf("%d events of %s wait; %d of its %d partitions are delivered here", lag, a.cfg.KafkaTopic.Topic, here, len(all))
 }

@@ -37,7 +37,7 @@ func TestAPlatformOverKafka(t *testing.T) {
 		all, _ := s.app.kafka.Partitions()
 		lag := int64(0)
 		for _, p := range all {
-			lag += p.Lag()
+			lag += p.Waiting()
 		}
 		return len(all) == s.app.cfg.KafkaTopic.Partitions && lag == 0 && s.app.kafka.Stats().Published.Load() > 5
 	})

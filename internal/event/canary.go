@@ -121,7 +121,7 @@ func (k *Kafka) heed(p *PartitionState, now time.Time) {
 			c.took, c.sent = now.Sub(c.sent), time.Time{}
 			k.canaries[p.Partition] = c
 		} else {
-			p.End = max(p.End, c.offset+1)
+			p.End, p.canary = max(p.End, c.offset+1), true
 		}
 	}
 	p.Canary, p.CanarySent = c.took, c.sent

@@ -53,7 +53,7 @@ func (k *Kafka) PartitionOf(shop id.Shop) (partition int32, known bool) {
 func (k *Kafka) sample(all []PartitionState, now time.Time) {
 	s := Sample{At: now}
 	for _, p := range all {
-		s.Lag = append(s.Lag, p.Lag())
+		s.Lag = append(s.Lag, p.Waiting())
 		if p.Here && !p.Oldest.IsZero() {
 			s.Oldest = max(s.Oldest, now.Sub(p.Oldest))
 		}

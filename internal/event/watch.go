@@ -53,6 +53,16 @@ type PartitionState struct {
 
 	Canary     time.Duration `json:"canary"`      // that the last canary of this process took; 0: none came
 	CanarySent time.Time     `json:"canary_sent"` // of the one that is under way; zero: none is
+	canary     bool          // it is among the records that are not settled
+}
+
+// Waiting is how many events are not settled, as far as this process knows a
+// canary from an event: it knows those that it has sent itself.
+func (p PartitionState) Waiting() int64 {
+	if p.canary && p.Stuck == "" {
+		return max(0, p.Lag()-1)
+	}
+	return p.Lag()
 }
 
 // Lag is how many records are not settled.

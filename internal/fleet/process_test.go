@@ -66,20 +66,17 @@ func TestALeaseHasOneHolder(t *testing.T) {
 		var epochs []int64
 		by := map[int]bool{}
 		late := time.After(time.Minute)
-		for len(epochs) < turns {
+		for len(epochs) < turns || len(by) < 2 { // who had it may be the next, some times
 			select {
 			case s := <-seen:
 				epochs, by[s.by] = append(epochs, s.epoch), true
 			case <-late:
-				t.Fatalf("after a minute it was taken %d times", len(epochs))
+				t.Fatalf("after a minute it was taken %d times, by %v", len(epochs), by)
 			}
 		}
 		slices.Sort(epochs)
 		if len(slices.Compact(slices.Clone(epochs))) != len(epochs) {
 			t.Errorf("an epoch was given out twice: %v", epochs)
-		}
-		if len(by) < 2 {
-			t.Errorf("only %v had it", by)
 		}
 		t.Logf("%d turns of %d processes; %d began before the last had noticed its end", len(epochs), len(by), overlaps.Load())
 	})

@@ -75,10 +75,10 @@ func partitionsPage(f Frame, topic string, all []event.PartitionState, at time.T
 	var waiting int64
 	stuck, set := 0, 0
 	for _, p := range all {
-		row := PartitionRow{Number: strconv.Itoa(int(p.Partition)), State: "good", Word: "Up to date", Holder: p.Holder, Waiting: thousands(p.Lag()), Parked: parked[p.Partition]}
-		waiting += p.Lag()
+		row := PartitionRow{Number: strconv.Itoa(int(p.Partition)), State: "good", Word: "Up to date", Holder: p.Holder, Waiting: thousands(p.Waiting()), Parked: parked[p.Partition]}
+		waiting += p.Waiting()
 		set += row.Parked
-		if p.Lag() > 0 {
+		if p.Waiting() > 0 {
 			row.Word = "At work"
 		}
 		if row.Parked > 0 {
