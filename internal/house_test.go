@@ -99,6 +99,7 @@ var across = map[string]string{
 	"hook.Due":             "webhooks' deliveries whose time has come",
 	"hook.Old":             "what became of webhooks' deliveries, once it was kept for long enough",
 	"event.parkedByShop":   "how many events wait for somebody to look, by shop",
+	"event.parkedKeysOf":   "how many of a subscriber's keys are parked, before one more is",
 	"event.lastSettled":    "which shops' parked events were settled last, for the operator's list",
 	"event.SettledLongAgo": "what became of parked events, once it was kept for long enough",
 }
