@@ -125,14 +125,13 @@ func (s *Sampler) look(ctx context.Context, g given) {
 		s.stats.Fresh.Add(1)
 		return
 	}
-	s.stats.Stale.Add(1)
-	if stale <= s.o.Bound {
-		return
+	if stale > s.o.Bound {
+		s.mu.Lock()
+		s.worst = Sampled{g.key, stale, g.at}
+		s.mu.Unlock()
+		s.stats.Beyond.Add(1)
 	}
-	s.stats.Beyond.Add(1)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.worst = Sampled{g.key, stale, g.at}
+	s.stats.Stale.Add(1)
 }
 
 // lookTime is how long the database is asked about one entry.
