@@ -31,7 +31,7 @@ const (
 
 // A setting is read for each row that an index has found. In a SELECT of its own
 // it would be read once a statement; but that is a plan of its own to begin and
-// to end, in each statement for each of its tables, and cost an order an eighth
+// to end, in each statement for each of its tables, and cost an order a tenth
 // of the server's time.
 const (
 	lowerWall = `
