@@ -40,6 +40,16 @@ func (a *App) findOwner(ctx context.Context, self string) error {
 	for i := 1; len(all) == 0 && a.cfg.FirstShard == "" && i <= a.cfg.Shards; i++ {
 		all = append(all, fleet.Listing{Name: fmt.Sprintf("s%d", i), DSN: fmt.Sprintf("s%d.db", i)})
 	}
+	processes, err := fleet.Processes(ctx, a.control, a.cfg.Lease)
+	if err != nil {
+		return err
+	}
+	serves := map[string]fleet.Process{}
+	for _, p := range processes {
+		if !p.Lost && fleet.IsPostgres(a.cfg.Control) { // one in the data folder is of whoever has that
+			serves[p.ID] = p
+		}
+	}
 	a.elsewhere = map[string]bool{}
 	own := ""
 	for _, l := range all {
@@ -55,7 +65,10 @@ func (a *App) findOwner(ctx context.Context, self string) error {
 		if err != nil {
 			return err
 		}
-		if missing == nil || string(home) == self {
+		if p, there := serves[string(home)]; missing == nil && there && p.ID != self {
+			return fmt.Errorf("shard %s is the file %s of process %s on %s, which serves; %s is another of that name: take it away, or start without --control", l.Name, l.DSN, p.ID, p.Host, path)
+		}
+		if missing == nil || string(home) == self { // a folder that was put back has another name
 			own = l.Name
 			continue
 		}
@@ -70,14 +83,8 @@ func (a *App) findOwner(ctx context.Context, self string) error {
 	if own != "" {
 		return fmt.Errorf("shard %s is a file here, and others are files of process %s: move the shops of one of them to PostgreSQL first", own, a.owner)
 	}
-	processes, err := fleet.Processes(ctx, a.control, a.cfg.Lease)
-	if err != nil {
-		return err
-	}
-	for _, p := range processes {
-		if p.ID == a.owner && !p.Lost && p.Address == "" {
-			return fmt.Errorf("there are shards that are files in the data folder of process %s on %s, which others cannot reach: start it with --advertise host:port", p.ID, p.Host)
-		}
+	if p, there := serves[a.owner]; there && p.Address == "" {
+		return fmt.Errorf("there are shards that are files in the data folder of process %s on %s, which others cannot reach: start it with --advertise host:port", p.ID, p.Host)
 	}
 	var roles []string
 	for role := range strings.SplitSeq(a.cfg.Roles, ",") {
@@ -100,10 +107,11 @@ const (
 
 // passing sends requests to the owner of shards that are files.
 type passing struct {
-	app   *App
-	key   []byte
-	slots chan struct{} // one for each request under way
-	proxy httputil.ReverseProxy
+	app     *App
+	key     []byte
+	slots   chan struct{} // one for each request under way
+	streams chan struct{} // one for each live screen, which stays for long
+	proxy   httputil.ReverseProxy
 
 	mu      sync.Mutex
 	address string // empty while the owner is away
@@ -111,7 +119,8 @@ type passing struct {
 }
 
 func (a *App) newPassing() *passing {
-	p := &passing{app: a, key: a.passKey, slots: make(chan struct{}, max(a.cfg.Divide().Connections/4, 16))}
+	share := a.cfg.Divide()
+	p := &passing{app: a, key: a.passKey, slots: make(chan struct{}, max(share.Connections/4, 16)), streams: make(chan struct{}, share.Streams)}
 	p.proxy = httputil.ReverseProxy{
 		Transport: &http.Transport{
 			DialContext:         (&net.Dialer{Timeout: 2 * time.Second}).DialContext,
@@ -154,9 +163,14 @@ func (p *passing) Handler(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r) // which answers for what is on PostgreSQL, and says of the rest that it is away
 			return
 		}
+		stream := strings.Contains(r.Header.Get("Accept"), "text/event-stream")
+		slots := p.slots
+		if stream {
+			slots = p.streams
+		}
 		select {
-		case p.slots <- struct{}{}:
-			defer func() { <-p.slots }()
+		case slots <- struct{}{}:
+			defer func() { <-slots }()
 		default:
 			p.refuse(w, errors.New("too many are under way"))
 			return
@@ -174,7 +188,7 @@ func (p *passing) Handler(next http.Handler) http.Handler {
 		if larger(r) > 0 {
 			limit = uploadTime
 		}
-		if !strings.Contains(r.Header.Get("Accept"), "text/event-stream") {
+		if !stream {
 			c := http.NewResponseController(w)
 			_ = c.SetReadDeadline(time.Now().Add(limit))
 			_ = c.SetWriteDeadline(time.Now().Add(limit))
@@ -204,11 +218,14 @@ func (p *passing) owner(ctx context.Context) string {
 	if time.Since(p.looked) < ownerSeen {
 		return p.address
 	}
+	ctx, cancel := context.WithTimeout(ctx, ownerSeen)
+	defer cancel()
 	all, err := p.app.member.Processes(ctx)
+	p.looked = time.Now()
 	if err != nil {
 		return p.address // the control database is away, and the owner may not be
 	}
-	p.address, p.looked = "", time.Now()
+	p.address = ""
 	for _, o := range all {
 		if o.ID == p.app.owner && !o.Lost {
 			p.address = o.Address

@@ -1,11 +1,13 @@
 package app
 
 import (
-	"fmt"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -98,28 +100,7 @@ func TestBesideTheOwnerOfAFile(t *testing.T) {
 	if roles := b.app.member.Self().Roles; roles != "web,api" {
 		t.Errorf("the other process says that it does %q", roles)
 	}
-	t.Run("a live screen", func(t *testing.T) {
-		a.still(x.slug)
-		room, err := a.app.fleet.BySlug(t.Context(), x.slug)
-		if err != nil {
-			t.Fatal(err)
-		}
-		size, err := room.Size(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		placed := make(chan struct{})
-		go func() {
-			defer close(placed)
-			x.order("cod")
-		}()
-		for _, e := range b.sse(x.base+"/events", x.token, 1, "Last-Event-ID", fmt.Sprint(size.Events)) {
-			if e["topic"] != "order.placed" {
-				t.Errorf("the screen was told of %v", e["topic"])
-			}
-		}
-		<-placed
-	})
+	t.Run("a live screen", func(t *testing.T) { x.screenAt(t, b) })
 	t.Run("no shop goes into a file", func(t *testing.T) {
 		if err := a.app.AddShard(t.Context(), api.NewShard{Name: "s9", DSN: "s9.db"}); !fault.Is(err, fault.KindInvalid) || !strings.Contains(err.Error(), "cannot open a file") {
 			t.Errorf("a file is added with %v", err)
@@ -167,11 +148,24 @@ func TestNoWayToTheOwner(t *testing.T) {
 	open(t, func(c *Config) { c.Control = control })
 	cfg := settings(t, t.TempDir())
 	cfg.Control = control
-	if app, err := quietly(t.Context(), cfg, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "--advertise") {
-		t.Errorf("a process starts beside one that it cannot reach: %v", err)
+	refused := func(why string) {
+		t.Helper()
+		app, err := quietly(t.Context(), cfg, slog.New(slog.DiscardHandler))
+		if err == nil || !strings.Contains(err.Error(), why) {
+			t.Errorf("a process starts that should be told of %s: %v", why, err)
+		}
 		if app != nil {
 			app.Close()
 		}
+	}
+	refused("--advertise")
+	file := filepath.Join(cfg.Data, "shards", "s1.db") // of a platform of its own, before
+	if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), os.WriteFile(file, []byte("shops"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	refused(file + " is another of that name")
+	if b, err := os.ReadFile(file); err != nil || string(b) != "shops" {
+		t.Errorf("its file says %q, %v", b, err)
 	}
 }
 

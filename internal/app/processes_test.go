@@ -26,6 +26,30 @@ func (x *tenant) at(s *site) *tenant {
 	return &y
 }
 
+// screenAt has a live screen of the shop at another process be told of an order.
+func (x *tenant) screenAt(t *testing.T, b *site) {
+	x.still(x.slug) // what came before has been told
+	room, err := x.app.fleet.BySlug(t.Context(), x.slug)
+	if err != nil {
+		t.Fatal(err)
+	}
+	size, err := room.Size(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	placed := make(chan struct{})
+	go func() {
+		defer close(placed)
+		x.order("cod")
+	}()
+	for _, e := range b.sse(x.base+"/events", x.token, 1, "Last-Event-ID", fmt.Sprint(size.Events)) {
+		if e["topic"] != "order.placed" {
+			t.Errorf("the screen was told of %v", e["topic"])
+		}
+	}
+	<-placed
+}
+
 // TestTwoProcesses uses one platform through two processes: what is done at one
 // is so at the other.
 func TestTwoProcesses(t *testing.T) {
@@ -80,27 +104,8 @@ func TestTwoProcesses(t *testing.T) {
 		}
 	})
 	t.Run("live screens", func(t *testing.T) {
-		a.still(x.slug) // what came before has been told
-		b.still(x.slug)
-		room, err := b.app.fleet.BySlug(t.Context(), x.slug)
-		if err != nil {
-			t.Fatal(err)
-		}
-		size, err := room.Size(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		placed := make(chan struct{})
-		go func() {
-			defer close(placed)
-			x.order("cod")
-		}()
-		for _, e := range b.sse(x.base+"/events", x.token, 1, "Last-Event-ID", fmt.Sprint(size.Events)) {
-			if e["topic"] != "order.placed" {
-				t.Errorf("the screen was told of %v", e["topic"])
-			}
-		}
-		<-placed
+		b.still(x.slug) // what came before has been told there
+		x.screenAt(t, b)
 	})
 	t.Run("one delivers", func(t *testing.T) {
 		all, err := a.app.member.Processes(t.Context())
