@@ -142,6 +142,8 @@ func TestJourney(t *testing.T) {
 	merchant.do("take the money", chromedp.Click(chromedp.CSS(`form[action$="/paid"] button`)), chromedp.WaitNotPresent(chromedp.CSS(`form[action$="/paid"]`)))
 	shopper.do("look again", chromedp.Reload(), chromedp.WaitVisible(chromedp.CSS(`h1`)))
 	shopper.sees("main", "EE123456789IN")
+	merchant.open(haat.URL + base)
+	merchant.sees("#today-numbers", "100 % ordered") // one visit, however many pages, and one order
 	for name, p := range map[string]person{"merchant": merchant, "shopper": shopper} {
 		// The order with nothing filled in was answered by 422, which Chromium notes.
 		if err := p.tab.Complaints(); err != nil && !strings.Contains(err.Error(), "status of 422") {

@@ -104,12 +104,15 @@ func (a *App) writeSearch(shop id.Shop) {
 	})
 }
 
-// flushSearches writes what was searched for before the program ends.
-func (a *App) flushSearches() {
+// flushCounts writes what was searched for, and visits, before the program ends.
+func (a *App) flushCounts() {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	if err := a.finder.Flush(ctx, a.fleet.ByID); err != nil {
 		a.log.Error("some of what was searched for is not counted", "err", err)
+	}
+	if err := a.visits.Flush(ctx, a.fleet.ByID); err != nil {
+		a.log.Error("some visits are not counted", "err", err)
 	}
 }
 

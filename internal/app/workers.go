@@ -55,7 +55,7 @@ func (a *App) ran(what string, err error) {
 func (a *App) sweepers(ctx context.Context) {
 	holds := newSweep("give back expired holds", a.fleet, a.log, stock.Expired, stock.Sweep)
 	carts := newSweep("forget old carts", a.fleet, a.log, order.OldCarts, order.SweepCarts)
-	hooks := newSweep("call webhooks again", a.fleet, a.log, hook.Due, a.hooks.Sweep)
+	hooks := newSweep("call webhooks again", a.fleet, a.log, hook.Due, a.hooks.Wake)
 	old := newSweep("forget old deliveries to webhooks", a.fleet, a.log, hook.Old, a.hooks.Forget)
 	settled := newSweep("forget what became of parked events", a.fleet, a.log, event.SettledLongAgo, event.ForgetSettled)
 	a.sweeps = []*sweep{holds, carts, hooks, old, settled}
@@ -68,6 +68,7 @@ func (a *App) sweepers(ctx context.Context) {
 	a.books.end() // until this process is the one that looks
 	a.every(&a.workers, ctx, 2*time.Second, "look at the list of shards", a.fleet.Reload)
 	a.every(&a.workers, ctx, 5*time.Second, "write down what was searched for", func(ctx context.Context) error { return a.finder.Flush(ctx, a.fleet.ByID) })
+	a.every(&a.workers, ctx, time.Second, "write down visits", func(ctx context.Context) error { return a.visits.Flush(ctx, a.fleet.ByID) })
 	if !a.cfg.does(roleWorker) {
 		return
 	}
@@ -128,6 +129,8 @@ func (a *App) pageMetrics() {
 func (a *App) gauges() {
 	a.pageMetrics()
 	a.searchMetrics()
+	a.meter.Counter("haat_visits_total", "Visits of shops that have begun.", func() float64 { return float64(a.visits.Counted.Load()) })
+	a.meter.Counter("haat_visits_lost_total", "Visits that no shop's figures count, for want of room or of an answer.", func() float64 { return float64(a.visits.Lost.Load()) })
 	a.diskGauges()
 	a.replicaGauges()
 	a.budgetGauges()

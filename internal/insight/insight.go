@@ -3,8 +3,9 @@
 // It listens to orders and keeps sums by the quarter of an hour in which they
 // were placed; a cancelled order is taken out where it was put in. The sums
 // are exact: recomputed from the orders they agree to the last paisa, since
-// each event changes them once, in the transaction that notes it. Days and
-// hours are those of the shop's own time zone.
+// each event changes them once, in the transaction that notes it. Visits, which
+// browsers tell of, are counted in memory and written within a second ([Visits]).
+// Days and hours are those of the shop's own time zone.
 package insight
 
 import (
@@ -38,7 +39,7 @@ var (
 		INSERT INTO insight_line (shop, order_, product, slot, title, units, sales) VALUES ($1, $2, $3, $4, $5, $6, $7)
 		ON CONFLICT (shop, order_, product) DO UPDATE SET units = insight_line.units + excluded.units, sales = insight_line.sales + excluded.sales`)
 	dropLines = db.Q(`DELETE FROM insight_line WHERE shop = $1 AND order_ = $2`)
-	readSlots = db.Q(`SELECT slot, orders, units, sales FROM insight_slot WHERE shop = $1 AND slot >= $2 AND slot < $3 ORDER BY slot`)
+	readSlots = db.Q(`SELECT slot, orders, units, sales, visits FROM insight_slot WHERE shop = $1 AND slot >= $2 AND slot < $3 ORDER BY slot`)
 	topLines  = db.Q(`
 		SELECT product, MAX(title), SUM(units), SUM(sales) FROM insight_line WHERE shop = $1 AND slot >= $2
 		GROUP BY product ORDER BY 4 DESC, product LIMIT $3`).
@@ -99,10 +100,14 @@ type Day struct {
 	Orders    int64       `json:"orders"`
 	Units     int64       `json:"units"`
 	Sales     money.Money `json:"sales"`
+	Visits    int64       `json:"visits" doc:"A visit is somebody who looks at pages, with pauses of less than half an hour"`
 	LastWeek  money.Money `json:"last_week" doc:"Sales of the same weekday a week ago, until the same time"`
 	Yesterday money.Money `json:"yesterday" doc:"Sales of yesterday, until the same time"`
 	Hours     []int64     `json:"hours" nullable:"false" doc:"Sales of each hour of today, in minor units"`
 	Before    []int64     `json:"hours_yesterday" nullable:"false" doc:"Sales of each hour of yesterday, in minor units"`
+	Ordered   []int64     `json:"hours_orders" nullable:"false" doc:"Orders of each hour of today"`
+	Visited   []int64     `json:"hours_visits" nullable:"false" doc:"Visits of each hour of today"`
+	VisitedBy []int64     `json:"hours_visits_yesterday" nullable:"false" doc:"Visits of each hour of yesterday"`
 }
 
 // DaySum is one day.
@@ -111,6 +116,7 @@ type DaySum struct {
 	Orders int64       `json:"orders"`
 	Units  int64       `json:"units"`
 	Sales  money.Money `json:"sales"`
+	Visits int64       `json:"visits"`
 }
 
 // ProductSum is what one product sold.
@@ -122,12 +128,12 @@ type ProductSum struct {
 }
 
 type sum struct {
-	at                   time.Time
-	orders, units, sales int64
+	at                           time.Time
+	orders, units, sales, visits int64
 }
 
 func sums(ctx context.Context, r db.Reader, from, to time.Time) ([]sum, error) {
-	return db.All(ctx, r, readSlots, func(s *sum) []any { return []any{&s.at, &s.orders, &s.units, &s.sales} }, from, to)
+	return db.All(ctx, r, readSlots, func(s *sum) []any { return []any{&s.at, &s.orders, &s.units, &s.sales, &s.visits} }, from, to)
 }
 
 // midnight is when the day of now, n days ago, began in the shop's zone: the
@@ -174,17 +180,20 @@ func today(ctx context.Context, r db.Reader, _ TodayIn) (d Day, err error) {
 // Hours are those on the clock: where it is set back, one of them is twice as
 // long, and where it is set forward, one stays empty.
 func dayOf(now time.Time, currency string, all []sum) Day {
-	d := Day{Date: now.Format(time.DateOnly), AsOf: now, Hours: make([]int64, 24), Before: make([]int64, 24)}
+	d := Day{Date: now.Format(time.DateOnly), AsOf: now, Hours: make([]int64, 24), Before: make([]int64, 24), Ordered: make([]int64, 24), Visited: make([]int64, 24), VisitedBy: make([]int64, 24)}
 	begin, yesterday := midnight(now, 0), midnight(now, 1)
 	dayAgo, weekAgo := now.AddDate(0, 0, -1), now.AddDate(0, 0, -7)
 	for _, q := range all {
 		at := q.at.In(now.Location())
 		switch {
 		case !at.Before(begin):
-			d.Orders, d.Units, d.Sales.Amount = d.Orders+q.orders, d.Units+q.units, d.Sales.Amount+q.sales
+			d.Orders, d.Units, d.Sales.Amount, d.Visits = d.Orders+q.orders, d.Units+q.units, d.Sales.Amount+q.sales, d.Visits+q.visits
 			d.Hours[at.Hour()] += q.sales
+			d.Ordered[at.Hour()] += q.orders
+			d.Visited[at.Hour()] += q.visits
 		case !at.Before(yesterday):
 			d.Before[at.Hour()] += q.sales
+			d.VisitedBy[at.Hour()] += q.visits
 			if at.Before(dayAgo) {
 				d.Yesterday.Amount += q.sales
 			}
@@ -212,7 +221,7 @@ func days(ctx context.Context, r db.Reader, in DaysIn) (out op.List[DaySum], err
 	all, err := sums(ctx, r, midnight(now, n-1), now.Add(slot))
 	for _, q := range all {
 		if d := at[q.at.In(now.Location()).Format(time.DateOnly)]; d != nil {
-			d.Orders, d.Units, d.Sales.Amount = d.Orders+q.orders, d.Units+q.units, d.Sales.Amount+q.sales
+			d.Orders, d.Units, d.Sales.Amount, d.Visits = d.Orders+q.orders, d.Units+q.units, d.Sales.Amount+q.sales, d.Visits+q.visits
 		}
 	}
 	return out, err

@@ -116,9 +116,9 @@ func today(f Frame, busy bool) Today {
 			y = 300 + 900*math.Abs(math.Sin(float64(h)*0.55)) - float64(h%3)*120
 			now = y * (0.7 + 0.6*math.Abs(math.Cos(float64(h))))
 		}
-		v.Hours.Yesterday = append(v.Hours.Yesterday, y)
+		v.Hours.Yesterday, v.Hours.VisitsYesterday = append(v.Hours.Yesterday, y), append(v.Hours.VisitsYesterday, math.Round(y/31))
 		if h <= 16 {
-			v.Hours.Today = append(v.Hours.Today, now)
+			v.Hours.Today, v.Hours.Visits = append(v.Hours.Today, now), append(v.Hours.Visits, math.Round(now/27))
 		}
 	}
 	v.Hours.Format, v.Days.Format = rupees, rupees
@@ -129,10 +129,10 @@ func today(f Frame, busy bool) Today {
 			val = 6000 + 5000*math.Sin(float64(d)*0.9) + float64(d)*140
 		}
 		v.Days.Labels = append(v.Days.Labels, present.AddDate(0, 0, d-29).Format("2 Jan"))
-		v.Days.Values = append(v.Days.Values, val)
+		v.Days.Values, v.Days.Visits = append(v.Days.Values, val), append(v.Days.Visits, math.Round(math.Max(0, val)/35))
 	}
 	if !busy {
-		v.Numbers = TodayNumbers{Sales: "₹0", SalesMore: "Nothing yet today", Orders: "0", OrdersMore: "none last Monday", WaitingURL: f.Base + "/orders?state=placed"}
+		v.Numbers = TodayNumbers{Sales: "₹0", SalesMore: "Nothing yet today", Orders: "0", OrdersMore: "none last Monday", Visits: "0", WaitingURL: f.Base + "/orders?state=placed"}
 		v.Days.Total, v.Days.More = "₹0", ""
 		v.Steps = []Step{
 			{Title: "Add your first product", Text: "A photo, a name and a price.", URL: f.Base + "/quick", Action: "Add", Icon: "camera"},
@@ -144,9 +144,13 @@ func today(f Frame, busy bool) Today {
 	}
 	v.Numbers = TodayNumbers{
 		Sales: "₹12,480", SalesMore: "18 % above last Monday by now", SalesTrend: "up", Orders: "14", OrdersMore: "11 last Monday by now",
-		Average: "₹891", Waiting: f.Waiting, WaitingURL: f.Base + "/orders?state=placed", OldestWait: "oldest 25 min ago",
+		Average: "₹891", Visits: "412", Conversion: "3.3 % ordered", Waiting: f.Waiting, WaitingURL: f.Base + "/orders?state=placed", OldestWait: "oldest 25 min ago",
 	}
 	v.Days.Total, v.Days.More = "₹2,41,300", "₹8,043 a day, 12 % above the 30 days before"
+	v.Hours.VisitsSummary, v.Days.VisitsSum, v.Days.Conversion = "412 visits today.", "7,214 visits", "3.7 % ordered"
+	for i, title := range []string{"Blue Chai Mug, hand-thrown, with a handle that stays cool", "Kulhad set of six", "Serving bowl", "Vase", "Plate"} {
+		v.Sold = append(v.Sold, SoldRow{Title: title, URL: "#", Units: fmt.Sprint(61-11*i, " units"), Sales: rupees(float64(41_310 - 7_000*i))})
+	}
 	v.Recent = orderRows(9)
 	return v
 }

@@ -38,6 +38,7 @@ func (d *desk) figures(f Frame, s shop.Settings) (figures, error) {
 	now := t.AsOf.In(f.zone())
 	n := TodayNumbers{
 		Sales: t.Sales.Format(s.Locale, true), Orders: strconv.FormatInt(t.Orders, 10), Waiting: int(counts.Placed),
+		Visits: strconv.FormatInt(t.Visits, 10), Conversion: conversion(t.Orders, t.Visits),
 		WaitingURL: d.base + "/orders?state=placed", UpdatedAt: now,
 	}
 	if t.Orders > 0 {
@@ -51,10 +52,13 @@ func (d *desk) figures(f Frame, s shop.Settings) (figures, error) {
 	for h := range 24 {
 		c.Labels = append(c.Labels, time.Date(2000, 1, 1, h, 0, 0, 0, time.UTC).Format("3 pm"))
 		c.Yesterday = append(c.Yesterday, major(s, t.Before[h]))
+		c.VisitsYesterday = append(c.VisitsYesterday, float64(t.VisitedBy[h]))
 		if h <= now.Hour() {
 			c.Today = append(c.Today, major(s, t.Hours[h]))
+			c.Visits = append(c.Visits, float64(t.Visited[h]))
 		}
 	}
+	c.VisitsSummary = plural(t.Visits, "visit") + " today."
 	return figures{n, c, waiting.Items}, nil
 }
 
@@ -120,6 +124,9 @@ func (d *desk) today() error {
 	if p.Days, err = d.days(s); err != nil {
 		return err
 	}
+	if p.Sold, err = d.sold(s, p.Days.Range); err != nil {
+		return err
+	}
 	recent, err := order.RecentOrders.Do(d.ctx(), d.room, d.by, order.RecentIn{Limit: 8})
 	if err != nil {
 		return err
@@ -145,7 +152,7 @@ func (d *desk) days(s shop.Settings) (DaysChart, error) {
 	if err != nil {
 		return c, err
 	}
-	var total int64
+	var total, orders, seen int64
 	for _, day := range days.Items {
 		at, err := time.Parse(time.DateOnly, day.Date)
 		if err != nil {
@@ -153,12 +160,26 @@ func (d *desk) days(s shop.Settings) (DaysChart, error) {
 		}
 		c.Labels = append(c.Labels, at.Format("2 Jan"))
 		c.Values = append(c.Values, major(s, day.Sales.Amount))
-		total += day.Sales.Amount
+		c.Visits = append(c.Visits, float64(day.Visits))
+		total, orders, seen = total+day.Sales.Amount, orders+day.Orders, seen+day.Visits
 	}
+	c.VisitsSum, c.Conversion = plural(seen, "visit"), conversion(orders, seen)
 	c.Total = money.Money{Amount: total, Currency: s.Currency}.Format(s.Locale, true)
 	c.More = money.Money{Amount: total / int64(c.Range), Currency: s.Currency}.Format(s.Locale, true) + " a day"
 	c.Summary = fmt.Sprintf("%s in the last %d days.", c.Total, c.Range)
 	return c, nil
+}
+
+// mostSold is how many products the list of those that sold best has.
+const mostSold = 5
+
+// sold is what sold best in so many days.
+func (d *desk) sold(s shop.Settings, days int) (out []SoldRow, err error) {
+	list, err := insight.Products.Do(d.ctx(), d.room, d.by, insight.DaysIn{Days: days})
+	for _, p := range list.Items[:min(mostSold, len(list.Items))] {
+		out = append(out, SoldRow{Title: p.Title, URL: d.base + "/products/" + p.Product.String(), Units: plural(p.Units, "unit"), Sales: p.Sales.Format(s.Locale, true)})
+	}
+	return out, err
 }
 
 // steps are what a shop without orders still has to do.

@@ -8,6 +8,7 @@ type Today struct {
 	Numbers TodayNumbers
 	Hours   DayChart
 	Days    DaysChart
+	Sold    []SoldRow // what sold best in the days of Days, the best first
 	// Waiting are the oldest orders nobody has accepted yet; Recent the
 	// newest of all.
 	Waiting []OrderRow
@@ -28,6 +29,8 @@ type TodayNumbers struct {
 	Orders     string
 	OrdersMore string
 	Average    string // of an order; empty when there is none
+	Visits     string
+	Conversion string // "3.1 % ordered"; empty when it says nothing
 	Waiting    int    // orders to accept
 	WaitingURL string
 	OldestWait string // "oldest 25 min ago"
@@ -41,9 +44,12 @@ type DayChart struct {
 	Yesterday []float64 // the whole day
 	Format    func(float64) string
 	Summary   string // the chart in one sentence
+
+	Visits, VisitsYesterday []float64 // as Today and Yesterday
+	VisitsSummary           string
 }
 
-// DaysChart is sales by day over the last 7 or 30 days.
+// DaysChart is sales and visits by day over the last 7 or 30 days.
 type DaysChart struct {
 	Range   int // 7 or 30
 	Labels  []string
@@ -52,6 +58,16 @@ type DaysChart struct {
 	Total   string
 	More    string // "₹4,100 a day"
 	Summary string
+
+	Visits     []float64
+	VisitsSum  string // "1,204 visits"
+	Conversion string // "3.1 % ordered"
+}
+
+// SoldRow is a product and what it sold.
+type SoldRow struct {
+	Title, URL   string
+	Units, Sales string
 }
 
 // Step is one thing a new shop does.

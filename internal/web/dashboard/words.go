@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -235,9 +236,23 @@ func (v NameShop) countryName() string {
 	return v.Country
 }
 
-func (c DayChart) any() bool { return anyAbove(c.Today) || anyAbove(c.Yesterday) }
+func (c DayChart) any() bool { return anyAbove(c.Today) || anyAbove(c.Yesterday) || c.visited() }
 
-func (c DaysChart) any() bool { return anyAbove(c.Values) }
+func (c DayChart) visited() bool { return anyAbove(c.Visits) || anyAbove(c.VisitsYesterday) }
+
+func (c DaysChart) any() bool { return anyAbove(c.Values) || anyAbove(c.Visits) }
+
+// visits is a number of them in words.
+func visits(n float64) string { return plural(int64(n), "visit") }
+
+// conversion is how many of a hundred visits ordered. Orders that came without a
+// visit, as from a program, would make it more than there are.
+func conversion(orders, visits int64) string {
+	if visits <= 0 || orders < 0 || orders > visits {
+		return ""
+	}
+	return strconv.FormatFloat(float64(orders*1000/visits)/10, 'f', -1, 64) + " % ordered"
+}
 
 func anyAbove(values []float64) bool {
 	return slices.ContainsFunc(values, func(v float64) bool { return v > 0 })

@@ -17,6 +17,7 @@ import (
 	"haat/internal/edge"
 	"haat/internal/fault"
 	"haat/internal/fleet"
+	"haat/internal/insight"
 	"haat/internal/media"
 	"haat/internal/money"
 	"haat/internal/op"
@@ -31,6 +32,7 @@ type Deps struct {
 	Fleet   *fleet.Fleet
 	Edge    *edge.Pages // nil keeps nothing
 	Finder  *search.Finder
+	Visits  *insight.Visits // nil counts none
 	Door    *api.Door
 	Cookies *web.Cookies
 	Log     *slog.Logger
@@ -79,6 +81,7 @@ func New(d Deps) http.Handler {
 	page("POST /checkout", (*visit).place)
 	page("GET /orders/{token}", (*visit).order)
 	mux.Handle("GET /policies/{kind}", s.shared((*visit).policy))
+	page("POST "+PathVisit, (*visit).begins)
 	page("GET /robots.txt", (*visit).robots)
 	mux.Handle("GET /sitemap.xml", s.shared((*visit).sitemap))
 	mux.Handle("GET /{theme}", s.shared((*visit).theme))
@@ -326,6 +329,17 @@ func (v *visit) policy() error {
 	page := Text{Heading: policyTitle(kind), Plain: shown.Text}
 	page.Page = Page{Shop: v.frame(shown.Shop, nil), Title: policyTitle(kind), Canonical: PolicyPath(kind)}
 	return v.show(http.StatusOK, page.Draw(), true)
+}
+
+// begins is what a page's script says of a visit that begins. Nothing of the
+// visitor is kept.
+func (v *visit) begins() error {
+	if v.Visits != nil {
+		v.Visits.Count(v.room.Shop(), time.Now())
+	}
+	v.w.Header().Set("Cache-Control", "no-store")
+	v.w.WriteHeader(http.StatusNoContent)
+	return nil
 }
 
 // remember gives the shopper a session when they have none.

@@ -16,6 +16,7 @@ const (
 	PathCart        = "/cart"
 	PathCartAdd     = "/cart/add"
 	PathCheckout    = "/checkout"
+	PathVisit       = "/visit" // told of a visit that begins
 )
 
 // CollectionPath is the address of a collection.

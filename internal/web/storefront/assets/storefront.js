@@ -5,6 +5,7 @@
 //   options of a product changed without leaving the page;
 //   quantities by buttons, sorting and cart sent at once, forms sent once;
 //   pictures in full size, and a small one changed for the large;
+//   a visit told of when it begins, to be counted;
 //   products suggested while one types in a search box.
 
 const root = document.documentElement;
@@ -17,6 +18,19 @@ if (counter && counted && counter.hidden && counted[1] !== "0") {
   counter.textContent = counted[1];
   counter.hidden = false;
 }
+
+// A visit begins with a page that is looked at after half an hour of none. It is
+// counted, and nothing else is told or kept of who it is.
+const looked = () => {
+  if (document.visibilityState !== "visible") return;
+  try {
+    const last = Number(localStorage.getItem("looked")), now = Date.now();
+    localStorage.setItem("looked", now);
+    if (!(now - last < 30 * 60_000)) navigator.sendBeacon("/visit");
+  } catch { /* a browser that keeps nothing is not counted */ }
+};
+looked();
+document.addEventListener("visibilitychange", looked);
 
 // Prefetch on intent, unless the reader saves data.
 const fetched = new Set([location.href]);
