@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"haat/internal/api"
+	"haat/internal/event"
 	"haat/internal/meter"
 )
 
@@ -375,6 +376,9 @@ func (a *App) watchDisk(context.Context) error {
 	return nil
 }
 
+// saysWhy is of how many shops an incident says why events are parked.
+const saysWhy = 20
+
 func (a *App) watchParked(ctx context.Context) error {
 	counts, err := a.bus.ParkedCounts(ctx)
 	if err != nil {
@@ -388,6 +392,15 @@ func (a *App) watchParked(ctx context.Context) error {
 		}
 		if room, err := a.fleet.ByID(ctx, c.Shop); err == nil {
 			s.Subject, s.Shop = room.Slug(), room.Slug()
+			if len(all) < saysWhy {
+				first, err := event.ParkedKeys(ctx, room, "", "", 1)
+				if err != nil {
+					return err
+				}
+				for _, p := range first {
+					s.Detail += fmt.Sprintf(" %s could not handle %s: %s.", p.Subscriber, p.Topic, strings.TrimSuffix(p.Error, "."))
+				}
+			}
 		}
 		all = append(all, s)
 	}

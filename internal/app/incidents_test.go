@@ -143,7 +143,7 @@ func TestAPoisonEventIsNamed(t *testing.T) {
 	if code != 1 || !strings.Contains(out, "BAD  poison-event ("+shop.slug+")") || !strings.Contains(out, "next: Look at them under Parked") || !strings.Contains(out, "since: ") {
 		t.Errorf("doctor: %d %s", code, out)
 	}
-	reported(t, s.app.incidents, poisonEvent, "parked", shop.slug)
+	reported(t, s.app.incidents, poisonEvent, "could not handle order.placed: decode order.placed", shop.slug)
 	client := &api.OperatorClient{URL: "http://" + s.ops, Token: s.opsToken}
 	if all, err := client.Incidents(t.Context()); err != nil || len(all.Open) != 1 || all.Open[0].Name != poisonEvent || all.Open[0].Shop != shop.slug {
 		t.Errorf("GET incidents: %+v, %v", all, err)

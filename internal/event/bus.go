@@ -25,12 +25,11 @@ type Bus struct {
 
 	mu       sync.Mutex
 	outlets  map[id.Shop]*outlet
-	most     int        // outlets
-	full     bool       // a shop's news found no outlet
-	recent   int        // events kept in memory, by all outlets
-	ready    chan *unit // of lanes that write
-	slow     chan *unit // of lanes that may call out: they may take seconds
-	busy     int        // units queued, running or waiting to try again
+	most     int            // outlets
+	full     bool           // a shop's news found no outlet
+	recent   int            // events kept in memory, by all outlets
+	busy     int            // units queued, running or waiting to try again
+	working  map[*unit]bool // those that a worker has
 	idle     *sync.Cond
 	searched map[string]bool       // shards that were searched for what was left
 	suspects map[id.Shop]time.Time // whose events were there before we were, and when that was seen
@@ -69,14 +68,15 @@ type handler struct {
 // lane is what is delivered together: all the subscribers that only write, or
 // one that may call out.
 type lane struct {
-	name string // the cursor of the whole lane
-	subs []*subscriber
-	flow bool
+	name  string // the cursor of the whole lane
+	subs  []*subscriber
+	flow  bool
+	ready chan *unit // its workers take from here: what hangs there holds up no other lane
 }
 
 const (
-	txWorkers   = 8 // a database commits those of several shops together
-	flowWorkers = 8
+	txWorkers   = 8      // a database commits those of several shops together
+	flowWorkers = 8      // of each lane that may call out
 	maxOutlets  = 20_000 // beyond, news waits for a discovery once there is room
 	maxRecent   = 20_000 // events kept in memory until they are delivered
 	keepRecent  = 128    // of them of one shop
@@ -84,7 +84,7 @@ const (
 
 // NewBus makes a bus over the fleet's shards.
 func NewBus(f *fleet.Fleet, log *slog.Logger) *Bus {
-	b := &Bus{parking: parking{most: mostParked, of: map[string]*lot{}}, fleet: f, log: log, most: maxOutlets, outlets: map[id.Shop]*outlet{}, searched: map[string]bool{}, suspects: map[id.Shop]time.Time{}, stuck: map[*unit]bool{}, followers: map[id.Shop]map[chan struct{}]bool{}, taken: make(chan struct{}, 1), made: time.Now().UnixMicro()}
+	b := &Bus{parking: parking{most: mostParked, of: map[string]*lot{}}, fleet: f, log: log, most: maxOutlets, outlets: map[id.Shop]*outlet{}, searched: map[string]bool{}, suspects: map[id.Shop]time.Time{}, stuck: map[*unit]bool{}, working: map[*unit]bool{}, followers: map[id.Shop]map[chan struct{}]bool{}, taken: make(chan struct{}, 1), made: time.Now().UnixMicro()}
 	b.idle = sync.NewCond(&b.mu)
 	b.seats.perShop, b.seats.all, b.seats.taken = 50, 5_000, map[id.Shop]int{}
 	f.OnWrite(b.written)
@@ -131,26 +131,31 @@ func (b *Bus) Start(ctx context.Context) {
 	var writers []*subscriber
 	for _, s := range b.subs {
 		if s.flow {
-			b.lanes = append(b.lanes, &lane{s.name, []*subscriber{s}, true})
+			b.lanes = append(b.lanes, &lane{name: s.name, subs: []*subscriber{s}, flow: true})
 		} else {
 			writers = append(writers, s)
 		}
 	}
 	if len(writers) > 0 {
-		b.lanes = append(b.lanes, &lane{joined(writers), writers, false})
+		b.lanes = append(b.lanes, &lane{name: joined(writers), subs: writers})
 	}
 	b.all = joined(b.subs)
-	flows := len(b.subs) - len(writers)
 	const more = 1000 // replays open outlets too
-	b.ready, b.slow = make(chan *unit, maxOutlets+more), make(chan *unit, (maxOutlets+more)*flows)
-	b.mu.Unlock()
-	for range txWorkers {
-		b.running.Go(func() { b.worker(b.ready) })
+	for _, l := range b.lanes {
+		l.ready = make(chan *unit, maxOutlets+more)
 	}
-	for range flowWorkers {
-		b.running.Go(func() { b.worker(b.slow) })
+	b.mu.Unlock()
+	for _, l := range b.lanes {
+		workers := txWorkers
+		if l.flow {
+			workers = flowWorkers
+		}
+		for range workers {
+			b.running.Go(func() { b.worker(l.ready) })
+		}
 	}
 	b.running.Go(b.housekeeper)
+	b.running.Go(b.watchWorkers)
 }
 
 // Close stops delivering, after the deliveries under way.
@@ -232,13 +237,7 @@ func (b *Bus) queue(u *unit) {
 	}
 }
 
-func (b *Bus) push(u *unit) {
-	if u.lane.flow {
-		b.slow <- u
-	} else {
-		b.ready <- u
-	}
-}
+func (b *Bus) push(u *unit) { u.lane.ready <- u }
 
 func (b *Bus) worker(units chan *unit) {
 	for {
@@ -246,8 +245,10 @@ func (b *Bus) worker(units chan *unit) {
 		case <-b.ctx.Done():
 			return
 		case u := <-units:
+			u.task.begin(nil, nil)
 			b.mu.Lock()
 			u.pause = nil
+			b.working[u] = true
 			b.mu.Unlock()
 			u.work.Lock()
 			err := b.deliver(b.ctx, u)
@@ -263,6 +264,7 @@ func (b *Bus) worker(units chan *unit) {
 func (b *Bus) finish(u *unit, wait time.Duration, waiting map[string]Waiting, reached int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	delete(b.working, u)
 	if b.ctx.Err() == nil {
 		b.note(u, waiting)
 		if u.passed = reached; b.topic != nil {
@@ -405,20 +407,30 @@ type Waiting struct {
 }
 
 // Backlog gives, for the operator, the number of units at work and what those
-// that fail are waiting for, by subscriber. It waits for no delivery: a unit
-// that tries again is still waiting until it has come further.
+// that fail are waiting for, by subscriber, those that do not come back from an
+// event among them. It waits for no delivery: a unit that tries again is still
+// waiting until it has come further.
 func (b *Bus) Backlog() (busy int, waiting map[string]Waiting) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	waiting = map[string]Waiting{}
+	add := func(name string, w Waiting) {
+		all, known := waiting[name]
+		if !known || w.Since.Before(all.Since) {
+			all.Why, all.Since = w.Why, w.Since
+		}
+		all.Shops++
+		waiting[name] = all
+	}
 	for u := range b.stuck {
 		for name, w := range u.waiting {
-			all, known := waiting[name]
-			if !known || w.Since.Before(all.Since) {
-				all.Why, all.Since = w.Why, w.Since
-			}
-			all.Shops++
-			waiting[name] = all
+			add(name, w)
+		}
+	}
+	now := time.Now()
+	for u := range b.working {
+		if name, w, hangs := u.hangs(now); hangs && u.waiting[name].Why == "" {
+			add(name, w)
 		}
 	}
 	return b.busy, waiting

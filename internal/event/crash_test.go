@@ -145,7 +145,7 @@ func TestOneOfManyEndsTheProgram(t *testing.T) {
 				t.Errorf("two saw %v", got)
 			}
 			parked, err := event.ListParked(t.Context(), room)
-			if err != nil || len(parked) != 1 || parked[0].Key != "bomb" {
+			if err != nil || len(parked) != 1 || parked[0].Key != "bomb" || !strings.HasPrefix(parked[0].Error, "a crash loop: ") {
 				t.Errorf("parked %v, %v", parked, err)
 			}
 		})

@@ -23,6 +23,9 @@ const (
 	flowBatch = 25 * time.Millisecond
 )
 
+// txTime is for one transaction of On subscribers. A test does not wait that long.
+var txTime = 30 * time.Second
+
 var (
 	beginAttempt = db.Q(`
 		INSERT INTO event_attempt (shop, name, seq, attempts, unfinished) VALUES ($1, $2, $3, 1, 1)
@@ -78,6 +81,7 @@ func (b *Bus) deliver(ctx context.Context, u *unit) error {
 		for i, s := range u.lane.subs {
 			b.parking.handled(s.name, u.places[i].at-before[i])
 		}
+		u.task.begin(nil, nil)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -125,11 +129,16 @@ func (b *Bus) handleTogether(ctx context.Context, room *fleet.Room, u *unit, new
 		if u.lane.flow || careful && !b.beginTogether(ctx, room, u, last) {
 			return false
 		}
-		err := u.outlet.reach(ctx, room, u.lane.name, last, func(tx *db.Tx) error {
-			for _, r := range news {
+		trying, cancel := context.WithTimeout(ctx, txTime)
+		defer cancel()
+		err := u.outlet.reach(trying, room, u.lane.name, last, func(tx *db.Tx) error {
+			defer u.task.at(nil, nil)
+			for i := range news {
+				r := &news[i]
 				for _, s := range u.lane.subs {
 					if h, ok := s.handlers[r.topic]; ok {
-						if err := h.tx(ctx, tx, r); err != nil {
+						u.task.at(s, r)
+						if err := h.tx(trying, tx, *r); err != nil {
 							return err
 						}
 					}
@@ -208,12 +217,16 @@ func (b *Bus) handleEach(ctx context.Context, room *fleet.Room, u *unit, from in
 			continue
 		}
 		err := b.handleQuickly(ctx, room, u, s, p, careful, news)
-		for _, r := range news {
+		for i := range news {
+			r := news[i]
 			if r.seq <= p.at || err != nil {
 				continue
 			}
 			if _, ok := s.handlers[r.topic]; ok {
-				if err = b.handleOne(ctx, room, u.outlet, s, p, r, careful || p.fails > 0); err != nil {
+				u.task.begin(s, &news[i])
+				err = b.handleOne(ctx, room, u.outlet, s, p, r, careful || p.fails > 0)
+				u.task.begin(nil, nil)
+				if err != nil {
 					continue
 				}
 				p.fails, p.next, p.waiting = 0, time.Time{}, ""
@@ -260,13 +273,16 @@ func (b *Bus) handleQuickly(ctx context.Context, room *fleet.Room, u *unit, s *s
 		return nil
 	}
 	begun, last := time.Now(), p.at
-	for _, r := range news {
+	for i := range news {
+		r := news[i]
 		if r.seq <= p.at {
 			continue
 		}
 		h, ok := s.handlers[r.topic]
 		if ok && h.flow != nil {
+			u.task.begin(s, &news[i])
 			then, err := runFlow(ctx, h, room, r)
+			u.task.begin(nil, nil)
 			if err != nil {
 				if c := commit(last); c != nil {
 					return c
@@ -324,7 +340,7 @@ func (b *Bus) handleOne(ctx context.Context, room *fleet.Room, o *outlet, s *sub
 	}
 	var err error
 	if try.unfinished > maxCrashes {
-		err = poison{fmt.Errorf("%d attempts began and none ended", try.unfinished-1)}
+		err = poison{fmt.Errorf("a crash loop: %d attempts began and none ended", try.unfinished-1)}
 	} else if err = b.run(ctx, room, o, s, r, careful); err == nil {
 		return nil
 	}
@@ -391,15 +407,21 @@ func (b *Bus) run(ctx context.Context, room *fleet.Room, o *outlet, s *subscribe
 		}
 		write = then.record
 	}
-	return o.reach(ctx, room, s.name, r.seq, func(tx *db.Tx) error {
-		if err := write(ctx, tx, r); err != nil {
+	trying, cancel := context.WithTimeout(ctx, txTime)
+	defer cancel()
+	err := o.reach(trying, room, s.name, r.seq, func(tx *db.Tx) error {
+		if err := write(trying, tx, r); err != nil {
 			return err
 		}
 		if counted {
-			return tx.Later(ctx, endAttempts, s.name, r.seq)
+			return tx.Later(trying, endAttempts, s.name, r.seq)
 		}
 		return nil
 	})
+	if err != nil && trying.Err() != nil && ctx.Err() == nil { // what it works with is slow, or locked
+		return Unavailable(fmt.Errorf("it was not done within %v: %w", txTime, err))
+	}
+	return err
 }
 
 // record makes of what a flow gave back a handler that writes it.

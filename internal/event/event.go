@@ -14,7 +14,10 @@
 // everything else flows. Parked keys are listed, replayed in order, or dropped
 // by the operator. An error wrapped by [Unavailable] (a dependency is down)
 // never parks anything: the shop's events wait for that subscriber, and the
-// bus says so.
+// bus says so. A transaction that is not done within thirty seconds is given up
+// and waits in the same way; a call that is not has failed. A handler that does
+// not come back at all is named ([Bus.Backlog]); a subscriber that may call out
+// has workers of its own, so that it holds up no other.
 //
 // Do not assume that an event is handled before its emitter's next request,
 // nor that two subscribers see it in any order.

@@ -27,6 +27,23 @@ func Impatient(after time.Duration) (undo func()) {
 	return func() { stuckAfter = was }
 }
 
+// Hangs has a handler be said to hang sooner, until undo.
+func Hangs(after time.Duration) (undo func()) {
+	was := hangsAfter
+	hangsAfter = after
+	return func() { hangsAfter = was }
+}
+
+// Within has transactions be given up sooner, until undo.
+func Within(d time.Duration) (undo func()) {
+	was := txTime
+	txTime = d
+	return func() { txTime = was }
+}
+
+// Backoff gives the pause after so many failures in a row.
+var Backoff = backoff
+
 // ParkedPages has so many shops with parked events be asked for at a time, until
 // undo.
 func ParkedPages(shops int) (undo func()) {

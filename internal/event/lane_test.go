@@ -183,7 +183,7 @@ func TestACrashLoopEnds(t *testing.T) {
 			}
 		}
 		parked, err := event.ListParked(t.Context(), room)
-		if err != nil || len(parked) != 1 || parked[0].Key != "bomb" {
+		if err != nil || len(parked) != 1 || parked[0].Key != "bomb" || !strings.HasPrefix(parked[0].Error, "a crash loop: ") {
 			t.Errorf("parked %v, %v", parked, err)
 		}
 		// One run more than the count says is possible: what comes while the

@@ -47,6 +47,7 @@ type unit struct {
 	lane   *lane
 	outlet *outlet
 	work   sync.Mutex // held while delivering or replaying
+	task   task
 
 	// Guarded by Bus.mu:
 	queued bool        // in a channel, running, or waiting to try again
