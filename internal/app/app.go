@@ -78,6 +78,7 @@ type App struct {
 	caller   *post.Client // of webhooks
 	hooks    *hook.Sender
 	finder   *search.Finder
+	visits   insight.Visits
 	outbox   *notify.Outbox // with --dev
 	cookies  *web.Cookies
 	door     *api.Door
@@ -247,13 +248,16 @@ func (a *App) Close() error {
 	if a.bus != nil {
 		a.bus.Close()
 	}
+	if a.hooks != nil {
+		a.hooks.Close()
+	}
 	if a.kafka != nil {
 		a.kafka.Close()
 	}
 	var errs []error
 	if a.fleet != nil {
 		if a.finder != nil {
-			a.flushSearches()
+			a.flushCounts()
 		}
 		errs = append(errs, a.fleet.Close())
 	}

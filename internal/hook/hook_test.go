@@ -95,6 +95,7 @@ func play(t *testing.T, fn func(t *testing.T, s *scene)) {
 		s.sender.At(func() time.Time { return time.Now().Add(time.Duration(s.now.Load())) })
 		s.sender.Subscribe(s.bus)
 		s.bus.Start(t.Context())
+		defer s.sender.Close()
 		defer s.bus.Close()
 		s.change(func(tx *db.Tx) error { return shop.Write(t.Context(), tx, shop.Defaults("Chai House", "IN", "INR")) })
 		fn(t, s)
@@ -139,8 +140,14 @@ func (s *scene) settle() {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), 30*time.Second)
 	defer cancel()
-	if err := s.bus.Settle(ctx); err != nil {
-		s.t.Fatal(err)
+	for sent := -1; ; { // what is sent may be told of, and that be sent
+		if err := s.bus.Settle(ctx); err != nil {
+			s.t.Fatal(err)
+		}
+		if was := sent; s.sender.Idle(ctx) == was {
+			return
+		}
+		sent = s.sender.Idle(ctx)
 	}
 }
 

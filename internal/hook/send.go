@@ -35,17 +35,18 @@ type Answer struct {
 	Why        string        // it was not taken, safe to show; empty if it was
 }
 
-// Sender sends what webhooks are to be told.
+// Sender sends what webhooks are to be told. Close it before the fleet.
 type Sender struct {
-	post func(context.Context, Call) Answer
-	log  *slog.Logger
-	now  func() time.Time
+	post  func(context.Context, Call) Answer
+	log   *slog.Logger
+	now   func() time.Time
+	calls *calls
 }
 
 // NewSender makes a Sender that calls out by post, which gives up by itself
 // or when its context ends.
 func NewSender(post func(context.Context, Call) Answer, log *slog.Logger) *Sender {
-	return &Sender{post: post, log: log, now: time.Now}
+	return &Sender{post: post, log: log, now: time.Now, calls: newCalls()}
 }
 
 // line is what goes one after the other: a topic for a webhook.
@@ -100,14 +101,10 @@ var (
 // never is when what waits for its webhook to be turned on is due.
 var never = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// Sweep sends what is due in a shop, a bounded piece of it. It gives how many
-// deliveries were taken.
+// Sweep sends what is due in a shop, a bounded piece of it, and waits for it. It
+// gives how many deliveries were taken.
 func (s *Sender) Sweep(ctx context.Context, room *fleet.Room) (sent int, err error) {
-	var lines []line
-	err = room.View(ctx, fleet.Newest, func(r db.Reader) (err error) {
-		lines, err = db.All(ctx, r, dueLines, func(l *line) []any { return []any{&l.hook, &l.topic} }, s.now())
-		return err
-	})
+	lines, err := s.due(ctx, room)
 	for _, l := range lines {
 		n, bad := s.line(ctx, room, l)
 		sent, err = sent+n, errors.Join(err, bad)

@@ -61,9 +61,9 @@ func (s *Sender) Subscribe(b *event.Bus) {
 	event.On(b, "hook", func(ctx context.Context, tx *db.Tx, m event.Meta, e catalog.ProductDeleted) error {
 		return write(ctx, tx, m, "product.deleted", e.Product.String(), func() (any, error) { return gone{e.Product.String()}, nil })
 	})
-	event.OnFlow(b, "hook.send", func(ctx context.Context, r *fleet.Room, _ event.Meta, e Queued) (event.Then, error) {
-		_, err := s.line(ctx, r, line{e.Hook, e.Line})
-		return nil, err
+	event.OnFlow(b, "hook.send", func(_ context.Context, r *fleet.Room, _ event.Meta, e Queued) (event.Then, error) {
+		s.begin(r, line{e.Hook, e.Line})
+		return nil, nil
 	})
 }
 
