@@ -16,6 +16,7 @@ import (
 	"haat/internal/fault"
 	"haat/internal/fleet"
 	"haat/internal/fleet/fleettest"
+	"haat/internal/hook"
 	"haat/internal/id"
 	"haat/internal/notify"
 	"haat/internal/op"
@@ -192,6 +193,36 @@ func TestShopperAndMerchantAreTold(t *testing.T) {
 			if m.State != notify.Delivered || m.DoneAt == nil || m.Error != "" {
 				s.t.Errorf("%+v", m)
 			}
+		}
+	})
+}
+
+// A shop without a phone or e-mail of its own has who opened it told; one with
+// an e-mail has nobody else told.
+func TestTheOwnerIsToldWhereTheShopHasNoContact(t *testing.T) {
+	play(t, func() notify.Config { return notify.Config{SMS: newCarrier(), Email: newCarrier()} }, func(s *scene, c notify.Config) {
+		as := func(d shop.Settings) (sms, mails []string) {
+			s.change(func(tx *db.Tx) error { return shop.Write(s.t.Context(), tx, d) })
+			before := [2]int{len(c.SMS.(*carrier).got()), len(c.Email.(*carrier).got())}
+			s.emit(placed(1001, "", ""))
+			s.emit(hook.TurnedOff{Hook: id.Hook(id.New[struct{}]()), URL: "https://books.example/in", Why: "It has taken nothing for 72 hours.", At: time.Now()})
+			s.settle()
+			for _, m := range c.SMS.(*carrier).got()[before[0]:] {
+				sms = append(sms, m.To+" "+string(m.Kind))
+			}
+			for _, m := range c.Email.(*carrier).got()[before[1]:] {
+				mails = append(mails, m.To+" "+string(m.Kind))
+			}
+			return sms, mails
+		}
+		d := shop.Defaults("Chai House", "IN", "INR")
+		d.Reach.Phone = "+919800000009"
+		if sms, mails := as(d); len(sms) != 2 || sms[0] != "+919800000009 "+string(notify.Received) || sms[1] != "+919800000009 "+string(notify.WebhookOff) || len(mails) != 0 {
+			s.t.Errorf("told %v, %v", sms, mails)
+		}
+		d.Email = "owner@chai.example"
+		if sms, mails := as(d); len(sms) != 0 || len(mails) != 2 {
+			s.t.Errorf("with an e-mail: told %v, %v", sms, mails)
 		}
 	})
 }

@@ -109,8 +109,12 @@ func (p *Post) tellShopper(ctx context.Context, tx *db.Tx, s shop.Settings, kind
 	return nil
 }
 
-// tellMerchant queues a draft for each of the shop's own addresses.
+// tellMerchant queues a draft for each of the shop's own addresses or, where it
+// has none, for those of who opened it.
 func (p *Post) tellMerchant(ctx context.Context, tx *db.Tx, s shop.Settings, kind Kind, about id.Order, link string, draft func() (draft, error)) error {
+	if s.Phone == "" && s.WhatsApp == "" && s.Email == "" {
+		s.Phone, s.Email = s.Reach.Phone, s.Reach.Email
+	}
 	if s.Phone == "" && s.WhatsApp == "" && s.Email == "" {
 		return nil
 	}

@@ -2,6 +2,7 @@ package shop
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -188,7 +189,37 @@ func (a *Accounts) removeContact(ctx context.Context, in OneContact) (p Person, 
 		return Person{}, fmt.Errorf("remove a contact: %w", err)
 	}
 	a.tell(ctx, before.Contacts, "contact-removed", fmt.Sprintf("%s can no longer sign in to your account.", c.Show()))
+	if err := a.unreach(ctx, in.Caller.Account, c.Address, reachOf(p.Contacts)); err != nil {
+		return Person{}, fmt.Errorf("a contact is removed, and a shop still tells it of orders: %w", err)
+	}
 	return p, nil
+}
+
+// unreach has an account's shops tell nothing more to a contact that it had.
+func (a *Accounts) unreach(ctx context.Context, account id.Account, address string, instead Reach) error {
+	var mine []Mine
+	err := a.control.View(ctx, func(t *db.ControlTx) (err error) {
+		mine, err = db.ControlAll(ctx, t, shopsOf, scanMine, account)
+		return err
+	})
+	for _, m := range mine {
+		room, look := a.fleet.ByID(ctx, m.ID)
+		if fault.Is(look, fault.KindNotFound) {
+			continue
+		}
+		if look == nil {
+			_, look = room.Change(ctx, func(tx *db.Tx) error {
+				s, err := ToChange(ctx, tx)
+				if err != nil || s.Reach.Phone != address && s.Reach.Email != address {
+					return err
+				}
+				s.Reach = instead
+				return Write(ctx, tx, s)
+			})
+		}
+		err = errors.Join(err, look)
+	}
+	return err
 }
 
 // tell warns every contact of a change that a thief would make. The change

@@ -191,7 +191,9 @@ func (a *Accounts) newSettings(ctx context.Context, account id.Account, name, co
 			country = c.country
 		}
 	}
-	return Defaults(name, country, currency), nil
+	s := Defaults(name, country, currency)
+	s.Reach = reachOf(contacts)
+	return s, nil
 }
 
 // cleanName checks a shop's name.
@@ -208,10 +210,12 @@ func cleanName(name string) (string, error) {
 	return name, nil
 }
 
+func scanMine(m *Mine) []any { return []any{(*int64)(&m.ID), &m.Role, &m.CreatedAt} }
+
 func (a *Accounts) listShops(ctx context.Context, in MyList) (op.List[Mine], error) {
 	var rows []Mine
 	err := a.control.View(ctx, func(t *db.ControlTx) (err error) {
-		rows, err = db.ControlAll(ctx, t, shopsOf, func(m *Mine) []any { return []any{(*int64)(&m.ID), &m.Role, &m.CreatedAt} }, in.Caller.Account)
+		rows, err = db.ControlAll(ctx, t, shopsOf, scanMine, in.Caller.Account)
 		return err
 	})
 	if err != nil {

@@ -33,6 +33,26 @@ type Settings struct {
 	Theme            Theme    `json:"theme"`
 	Policies         []string `json:"policies"`        // the kinds that have a text, in the order of PolicyKinds
 	Hooks            []string `json:"hooks,omitempty"` // the topics that the shop's webhooks want; package hook keeps it
+	Reach            Reach    `json:"reach,omitzero"`  // never shown
+}
+
+// Reach is how whoever opened the shop is told of orders while the shop has no
+// phone or e-mail of its own. Either may be empty.
+type Reach struct {
+	Phone string `json:"phone,omitempty"` // E.164
+	Email string `json:"email,omitempty"`
+}
+
+func reachOf(contacts []PersonContact) (o Reach) {
+	for _, c := range contacts {
+		switch {
+		case c.Kind == Phone && o.Phone == "":
+			o.Phone = c.Address
+		case c.Kind != Phone && o.Email == "":
+			o.Email = c.Address
+		}
+	}
+	return o
 }
 
 // UPI is where shoppers pay by UPI. Without a VPA it is not offered.

@@ -388,8 +388,22 @@ func TestAPhoneLostAndFoundAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, by = p.enter(mail)
+		mine, err := p.openAs(by, "Lost And Found")
+		if err != nil {
+			t.Fatal(err)
+		}
+		room, err := p.fleet.ByID(ctx, mine.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r := settingsOf(t, room).Reach; r.Phone != ravi || r.Email != mail {
+			t.Errorf("of orders is told %+v", r)
+		}
 		if me, err = p.RemoveContact.Do(ctx, by, shop.OneContact{Address: ravi}); err != nil || len(me.Contacts) != 1 {
 			t.Fatalf("remove: %+v, %v", me, err)
+		}
+		if r := settingsOf(t, room).Reach; r.Phone != "" || r.Email != mail {
+			t.Errorf("with the phone lost, of orders is told %+v", r)
 		}
 		_, err = p.RemoveContact.Do(ctx, by, shop.OneContact{Address: mail})
 		refused(t, "the last contact", err, fault.KindConflict, "last-contact")
