@@ -21,7 +21,7 @@ bench: build ## measure this machine beside nginx and Varnish, in about ten minu
 	@scripts/install-bench-deps
 	bin/haat bench --doc docs/benchmarks.md $(BENCH)
 
-drills: build ## break a platform of its own on purpose, each fault in at most three minutes; what came of it in docs/faults.md (DRILLS="F-14 F-28")
+drills: build ## break a platform of its own on purpose, each fault in at most three minutes; what came of it in docs/faults.md (DRILLS="F-14 F-28", or DRILLS="all --full" for hours)
 	bin/haat drill $(or $(DRILLS),all) --both --doc docs/faults.md
 
 generate: ## rewrite what is generated: Go from templates

@@ -21,6 +21,8 @@ type Options struct {
 	IDs     []string `arg:"" optional:"" name:"id" help:"Which, such as F-14, or all; without any, they are listed."`
 	Without bool     `help:"Turn the protection off: the drill must then fall short." xor:"how"`
 	Both    bool     `help:"Run each with its protection and then without." xor:"how"`
+	Full    bool     `help:"Run what takes longer than minutes instead: F-5, F-5-reads and F-18 have that."`
+	Part    int      `hidden:"" default:"1" help:"With --full: one part of so many, to see whether it runs."`
 	Doc     string   `help:"Markdown file that gets the results, with the date and the machine; those of other drills stay." type:"path"`
 }
 
@@ -43,16 +45,20 @@ type drill struct {
 	needs     []need
 	within    time.Duration // if it takes more than longest
 	run       func(context.Context, *run) error
+
+	full       string        // the fault with --full; empty: there is no such form
+	fullWithin time.Duration // that it takes then
 }
 
 var all = []drill{
-	chatty, viral, readsStarve, lateReplica, repeated, staleCache, unheard, silentDeath, poisoned, quietSearch, hostDeath, killedLocal, killedKafka, loadedLocal, loadedKafka, noisy, movingHouse, nodeDies, cutOff, primaryLost, cacheLost, lastUnit,
+	chatty, viral, readsStarve, lateReplica, ownReads, repeated, staleCache, unheard, silentDeath, poisoned, quietSearch, hostDeath, killedLocal, killedKafka, loadedLocal, loadedKafka, noisy, movingHouse, nodeDies, cutOff, primaryLost, cacheLost, lastUnit,
 }
 
 // Result is what one drill found.
 type Result struct {
 	ID       string
 	Without  bool
+	Full     bool
 	Injected string
 	Noticed  string
 	Hurt     []string // what was seen
@@ -63,10 +69,14 @@ type Result struct {
 }
 
 func (r *Result) name() string {
-	if r.Without {
-		return r.ID + " without"
+	name := r.ID
+	if r.Full {
+		name += " --full"
 	}
-	return r.ID
+	if r.Without {
+		name += " without"
+	}
+	return name
 }
 
 func (r *Result) verdict() string {
@@ -94,9 +104,11 @@ func Run(ctx context.Context, o Options, h Host, out io.Writer) (code int, err e
 		n := slices.IndexFunc(all, func(d drill) bool { return strings.EqualFold(d.id, id) })
 		switch {
 		case strings.EqualFold(id, "all"):
-			chosen = append(chosen, all...)
+			chosen = append(chosen, slices.DeleteFunc(slices.Clone(all), func(d drill) bool { return o.Full && d.full == "" })...)
 		case n < 0:
 			return CouldNotRun, fmt.Errorf("no drill is called %q; haat drill lists them", id)
+		case o.Full && all[n].full == "":
+			return CouldNotRun, fmt.Errorf("%s has nothing that takes longer: run it without --full", all[n].id)
 		default:
 			chosen = append(chosen, all[n])
 		}
@@ -108,7 +120,7 @@ func Run(ctx context.Context, o Options, h Host, out io.Writer) (code int, err e
 			if !o.Both && without != o.Without {
 				continue
 			}
-			r, err := d.once(ctx, h, without, out)
+			r, err := d.once(ctx, h, o, without, out)
 			if ctx.Err() != nil {
 				return CouldNotRun, ctx.Err()
 			}
@@ -152,33 +164,39 @@ func list(out io.Writer) error {
 			needs = append(needs, n.name)
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", d.id, d.fault, d.without, strings.Join(needs, ", "))
+		if d.full != "" {
+			fmt.Fprintf(t, "%s --full\t%s\t%s\t%s\n", d.id, d.full, d.without, strings.Join(needs, ", "))
+		}
 	}
 	return t.Flush()
 }
 
 // once runs the drill in a temporary folder, and leaves nothing behind.
-func (d drill) once(ctx context.Context, h Host, without bool, out io.Writer) (_ *Result, err error) {
-	how := ""
+func (d drill) once(ctx context.Context, h Host, o Options, without bool, out io.Writer) (_ *Result, err error) {
+	fault, within, how := d.fault, cmp.Or(d.within, longest), ""
+	if o.Full {
+		fault, within = d.full, d.fullWithin
+	}
 	if without {
 		how = ", without: " + d.without
 	}
-	fmt.Fprintf(out, "%s: %s%s\n", d.id, d.fault, how)
+	fmt.Fprintf(out, "%s: %s%s\n", d.id, fault, how)
 	for _, n := range d.needs {
 		if err := n.have(ctx, out); err != nil {
 			return nil, err
 		}
 	}
-	r := &run{host: h, program: h.Program, without: without, out: out, Result: Result{ID: d.id, Without: without, At: time.Now().UTC(), Load: loadAverage()}}
+	r := &run{host: h, program: h.Program, without: without, out: out, parts: max(1, o.Part), Result: Result{ID: d.id, Without: without, Full: o.Full, At: time.Now().UTC(), Load: loadAverage()}}
 	if r.dir, err = os.MkdirTemp("", "haat-drill-"); err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(r.dir)) }()
 	defer r.end()
-	within, cancel := context.WithTimeout(ctx, cmp.Or(d.within, longest))
+	bound, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	err = d.run(within, r)
-	if within.Err() == context.DeadlineExceeded {
-		r.saw(false, "not through after %v", cmp.Or(d.within, longest))
+	err = d.run(bound, r)
+	if bound.Err() == context.DeadlineExceeded {
+		r.saw(false, "not through after %v", within)
 		err = nil
 	}
 	r.Took = time.Since(r.At).Round(100 * time.Millisecond)
@@ -191,6 +209,7 @@ type run struct {
 	host    Host
 	program string
 	without bool
+	parts   int // with --full, one of so many is done
 	dir     string
 	out     io.Writer
 	ends    []func()

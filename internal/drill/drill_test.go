@@ -3,6 +3,7 @@ package drill
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -80,5 +81,32 @@ func TestAMissingServerIsNamed(t *testing.T) {
 	}
 	if !(need{"sh", []string{"sh"}, "dash"}).installed() {
 		t.Error("sh is not found")
+	}
+}
+
+// What takes longer has rows of its own, and only drills that have it run so.
+func TestTheLongerDrills(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "faults.md")
+	short, full := &Result{ID: "F-5", Hurt: []string{"brief"}}, &Result{ID: "F-5", Full: true, Hurt: []string{"long"}}
+	for _, r := range []*Result{full, short} {
+		if err := write(path, []*Result{r}, "a machine"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, z := strings.Index(string(b), "| F-5 |  |  | brief |"), strings.Index(string(b), "| F-5 --full |  |  | long |")
+	if a < 0 || z < a {
+		t.Errorf("%d and %d in\n%s", a, z, b)
+	}
+	code, err := Run(t.Context(), Options{IDs: []string{"F-2"}, Full: true}, Host{}, io.Discard)
+	if code != CouldNotRun || err == nil || !strings.Contains(err.Error(), "without --full") {
+		t.Errorf("%d, %v", code, err)
+	}
+	var out strings.Builder
+	if err := list(&out); err != nil || !strings.Contains(out.String(), "F-18 --full") {
+		t.Errorf("%v %s", err, out.String())
 	}
 }

@@ -16,7 +16,14 @@ var movingHouse = drill{
 	id: "F-18", fault: "a shop moves between a file and two PostgreSQL servers while it sells, and the process that moves it is killed",
 	without: "both servers let writes of a shop that is closed pass",
 	needs:   []need{postgres},
-	run:     movesHouse,
+	run: func(ctx context.Context, r *run) error {
+		if r.Full {
+			return movesMany(ctx, r)
+		}
+		return movesHouse(ctx, r)
+	},
+
+	full: "many shops move between a file and two PostgreSQL servers, ten thousand times, while they sell, and the process that moves them is killed", fullWithin: 2 * time.Hour,
 }
 
 const (
@@ -44,34 +51,43 @@ BEGIN
 END
 $$ LANGUAGE plpgsql`
 
-// movesHouse moves one shop as often as it can, and kills every second mover.
-func movesHouse(ctx context.Context, r *run) error {
-	route := []string{"s2", "s3", "s1"}
-	r.Injected = fmt.Sprintf("one shop moved from SQLite to PostgreSQL, to another server and back, for %v, under %d orders a second and saves; kill -9 of the process in every second move", movingFor, houseRate)
-	s, err := r.serve(ctx, "data")
-	if err != nil {
-		return err
+// houses starts a process with a file, s1, and two PostgreSQL servers, and gives
+// where shops are to go, one after the other.
+func (r *run) houses(ctx context.Context) (s *server, route []string, err error) {
+	if s, err = r.serve(ctx, "data"); err != nil {
+		return nil, nil, err
 	}
+	route = []string{"s2", "s3", "s1"}
 	for _, name := range route[:2] {
 		server, err := r.startServer(true)
 		if err != nil {
-			return err
+			return nil, nil, err
 		}
 		d, err := newDatabase(server)
 		if err != nil {
-			return err
+			return nil, nil, err
 		}
 		if err := s.operator(s.token).AddShard(ctx, api.NewShard{Name: name, DSN: d.dsn() + "&pool_max_conns=16"}); err != nil {
-			return err
+			return nil, nil, err
 		}
 		if r.without {
 			if _, err := d.sql("%s", noFence); err != nil {
-				return err
+				return nil, nil, err
 			}
 		}
 	}
 	if r.without {
 		route = route[:2]
+	}
+	return s, route, nil
+}
+
+// movesHouse moves one shop as often as it can, and kills every second mover.
+func movesHouse(ctx context.Context, r *run) error {
+	r.Injected = fmt.Sprintf("one shop moved from SQLite to PostgreSQL, to another server and back, for %v, under %d orders a second and saves; kill -9 of the process in every second move", movingFor, houseRate)
+	s, route, err := r.houses(ctx)
+	if err != nil {
+		return err
 	}
 	shop, err := r.open(ctx, s.addr, "North Goods", plenty)
 	if err != nil {

@@ -19,6 +19,8 @@ var lateReplica = drill{
 	without: "the merchant reads without the mark of the save, with Haat-Consistency: eventual",
 	needs:   []need{postgres},
 	run:     replicaLags,
+
+	full: "a replica stops replaying for 10 minutes", fullWithin: 15 * time.Minute,
 }
 
 const (
@@ -74,7 +76,12 @@ func (s *server) until(ctx context.Context, name string, value float64, within t
 
 // replicaLags has a merchant save and look, while shoppers read.
 func replicaLags(ctx context.Context, r *run) error {
-	r.Injected = fmt.Sprintf("pg_wal_replay_pause on the only replica for 5 s and for 90 s; two processes, %d saves and %d reads a second", saveRate, viewRate)
+	long, said := []time.Duration{5 * time.Second, 90 * time.Second}, "5 s and for 90 s"
+	if r.Full {
+		long = []time.Duration{10 * time.Minute / time.Duration(r.parts)}
+		said = long[0].String()
+	}
+	r.Injected = fmt.Sprintf("pg_wal_replay_pause on the only replica for %s; two processes, %d saves and %d reads a second", said, saveRate, viewRate)
 	_, replica, a, b, err := r.withReplica(ctx)
 	if err != nil {
 		return err
@@ -136,7 +143,7 @@ func replicaLags(ctx context.Context, r *run) error {
 	if err := pause(ctx, 2*time.Second); err != nil {
 		return err
 	}
-	for i, d := range []time.Duration{5 * time.Second, 90 * time.Second} {
+	for i, d := range long {
 		r.say("replay stands still for %v", d)
 		if err := replica.PauseReplay(); err != nil {
 			return err

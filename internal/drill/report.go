@@ -39,8 +39,9 @@ Written by ` + "`haat drill --doc`" + `; each row is the drill's last run, in wh
 the program as processes of its own, broke something, and looked. *Noticed* is
 how long it took until the register of incidents named the fault, *hurt* what
 shoppers and merchants saw. A row *without* ran with the protection turned off,
-and has to fall short: a drill that cannot fail proves nothing. ` + "`haat drill`" + `
-lists the drills and what each turns off.
+and has to fall short: a drill that cannot fail proves nothing. A row *--full* is
+what takes longer than minutes. ` + "`haat drill`" + ` lists the drills and what each turns
+off.
 
 | drill | injected | noticed | hurt | verdict | run |
 |---|---|---|---|---|---|
@@ -66,7 +67,7 @@ func write(path string, results []*Result, machine string) error {
 	var s strings.Builder
 	s.WriteString(docHead)
 	for _, d := range all {
-		for _, name := range []string{d.id, d.id + " without"} {
+		for _, name := range []string{d.id, d.id + " without", d.id + " --full", d.id + " --full without"} {
 			if row := rows[name]; row != "" {
 				s.WriteString(row + "\n")
 			}
@@ -74,7 +75,11 @@ func write(path string, results []*Result, machine string) error {
 	}
 	s.WriteString(docWithout)
 	for _, d := range all {
-		fmt.Fprintf(&s, "- **%s**, %s: %s.\n", d.id, d.fault, d.without)
+		fault := d.fault
+		if d.full != "" {
+			fault += "; with --full, " + d.full
+		}
+		fmt.Fprintf(&s, "- **%s**, %s: %s.\n", d.id, fault, d.without)
 	}
 	return os.WriteFile(path, []byte(s.String()), 0o644)
 }
