@@ -3,9 +3,11 @@ package storefront
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -17,6 +19,8 @@ import (
 	"haat/internal/edge"
 	"haat/internal/fault"
 	"haat/internal/fleet"
+	"haat/internal/guard"
+	"haat/internal/id"
 	"haat/internal/insight"
 	"haat/internal/media"
 	"haat/internal/money"
@@ -39,17 +43,20 @@ type Deps struct {
 	URL     string                   // the platform's origin
 	ShopURL func(slug string) string // a shop's origin
 	HTTPS   bool
+	// NoBudgets lets a shop's pages take all processors, whoever waits.
+	NoBudgets bool
 }
 
 // Server answers on shops' own hosts.
 type Server struct {
 	Deps
 	pages web.Pages
+	turns *guard.Gate // of those that make pages
 }
 
 // New makes the handler of shops' own hosts, and of hosts that are no shop's.
 func New(d Deps) http.Handler {
-	s := &Server{Deps: d}
+	s := &Server{Deps: d, turns: guard.NewGate(guard.GateOptions{Places: 2 * runtime.GOMAXPROCS(0), Apart: true, Off: d.NoBudgets})}
 	s.pages = web.Pages{Log: d.Log, Error: s.fault}
 	mux := http.NewServeMux()
 	page := func(pattern string, h func(*visit) error) {
@@ -121,7 +128,25 @@ func (v *visit) show(status int, c templ.Component, shared bool) error {
 	} else {
 		v.w.Header().Set("Cache-Control", "private, no-store")
 	}
-	return web.Render(v.w, v.r, status, c)
+	return web.Render(v.w, v.r, status, fairly{c, v.turns, v.room.Shop()})
+}
+
+// fairly makes a page when it is its shop's turn, so that one of whose pages
+// very many are to be made leaves processors to others.
+type fairly struct {
+	templ.Component
+	turns *guard.Gate
+	shop  id.Shop
+}
+
+// Render implements templ.Component. It is a Busy fault when too many of the
+// shop wait.
+func (f fairly) Render(ctx context.Context, w io.Writer) error {
+	pass, err := f.turns.Enter(ctx, f.shop, guard.Read)
+	if err != nil {
+		return err
+	}
+	return pass.Use(func() error { return f.Component.Render(ctx, w) })
 }
 
 // frame is what stands around every page of a shop.
@@ -212,12 +237,12 @@ func cash(s shop.Settings, amount int64) money.Money {
 	return money.Money{Amount: amount, Currency: s.Currency}
 }
 
-func imageOf(id *fleet.Room, m media.Image) *Image {
+func imageOf(room *fleet.Room, m media.Image) *Image {
 	if m.Hash == "" || m.Width == 0 {
 		return nil
 	}
 	return &Image{
-		Src: media.URL(id.Shop(), m.Hash, media.Nearest(m.Width, 640)), SrcSet: media.SrcSet(id.Shop(), m),
+		Src: media.URL(room.Shop(), m.Hash, media.Nearest(m.Width, 640)), SrcSet: media.SrcSet(room.Shop(), m),
 		Width: m.Width, Height: m.Height, Alt: m.Alt, Placeholder: m.Placeholder,
 	}
 }
