@@ -30,6 +30,9 @@ type Sharder interface {
 	DrainShard(ctx context.Context, name string, tell func(Drained)) (Drained, error)
 	// PromoteShard has a standby take the place of a shard's primary.
 	PromoteShard(ctx context.Context, name string, p Promotion) (Promoted, error)
+	// SettleShard says that what promotions of a shard have left was looked at,
+	// and gives what that was. Shops are named by their slugs.
+	SettleShard(ctx context.Context, name string) (Settled, error)
 	// RemoveShard forgets a shard that holds no shops. With copies, it first
 	// deletes what is kept there of shops that were moved away: they cannot be
 	// moved back then.
@@ -126,6 +129,12 @@ type Promoted struct {
 	Silent  []string `json:"silent,omitempty"`    // replicas that were no help, and why
 }
 
+// Settled is what promotions had left to be looked at.
+type Settled struct {
+	Closed  []string `json:"closed,omitempty"` // that live on other shards
+	Missing []string `json:"missing,omitempty"`
+}
+
 // Drained is how far the draining of a shard has come.
 type Drained struct {
 	Left    int64  `json:"left"`              // shops that the shard still holds
@@ -164,6 +173,9 @@ func sharderRoutes(o Sharder, handle func(string, func(http.ResponseWriter, *htt
 		}
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
 		return o.PromoteShard(context.WithoutCancel(r.Context()), r.PathValue("shard"), p)
+	})
+	handle("POST /ops/v1/shards/{shard}/settle", func(w http.ResponseWriter, r *http.Request) (any, error) {
+		return o.SettleShard(r.Context(), r.PathValue("shard"))
 	})
 	handle("POST /ops/v1/shards/{shard}/drain", func(w http.ResponseWriter, r *http.Request) (any, error) {
 		c := http.NewResponseController(w)
@@ -238,6 +250,16 @@ func (c *OperatorClient) OpenShard(ctx context.Context, name string) error {
 // PromoteShard implements Operator.
 func (c *OperatorClient) PromoteShard(ctx context.Context, name string, p Promotion) (out Promoted, err error) {
 	res, err := c.post(ctx, "/ops/v1/shards/"+url.PathEscape(name)+"/promote", p)
+	if err != nil {
+		return out, err
+	}
+	defer res.Body.Close()
+	return out, json.NewDecoder(res.Body).Decode(&out)
+}
+
+// SettleShard implements Operator.
+func (c *OperatorClient) SettleShard(ctx context.Context, name string) (out Settled, err error) {
+	res, err := c.post(ctx, "/ops/v1/shards/"+url.PathEscape(name)+"/settle", struct{}{})
 	if err != nil {
 		return out, err
 	}

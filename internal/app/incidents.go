@@ -43,6 +43,8 @@ const (
 	certFailing      = "certificate-failing"
 
 	dataLost           = "acknowledged-data-lost"
+	shopMissing        = "shop-missing"
+	shopClosed         = "shop-closed-by-promotion"
 	replicaLate        = "replica-late"
 	replicaUnreachable = "replica-unreachable"
 	replicaRefused     = "replica-refused"
@@ -156,6 +158,12 @@ var incidentKinds = []meter.Kind{
 	{Name: stockUnseen, Severity: meter.Warning,
 		Means: "Whether stock adds up could not be seen everywhere.",
 		Next:  "Mend what it says; haat check looks at all shops now."},
+	{Name: shopMissing, Severity: meter.Critical,
+		Means: "A shop is not where the directory has it: a standby was promoted there that had not received what brought the shop. Nobody reaches it.",
+		Next:  "Bring it back from the earlier primary or a backup, or suspend it; it closes by itself then, or with haat shard settle SHARD."},
+	{Name: shopClosed, Severity: meter.Warning,
+		Means: "A standby was promoted that took a shop for its own which lives on another shard. It was closed there, and goes on where it lives.",
+		Next:  "Look whether the shop has its last orders; then say so: haat shard settle SHARD."},
 	{Name: replicaLate, Severity: meter.Warning, Grace: 30 * time.Second,
 		Means: "A replica lags: only reads that may be old still go there, and only while no other can take them.",
 		Next:  "Look what holds its replay up (a long query there, its disk, the link); it comes back by itself."},
@@ -243,6 +251,7 @@ func (a *App) watch(ctx context.Context) {
 		newWatcher("budgets", a.watchBudgets),
 		newWatcher("certificate", a.watchCertificate),
 		newWatcher("replicas", a.watchReplicas),
+		newWatcher("promotions", a.watchPromotions),
 		newWatcher("processes", a.watchProcesses),
 		newWatcher("shards", a.watchShards()),
 	}

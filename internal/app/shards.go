@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"fmt"
 	"io"
 
 	"haat/internal/api"
@@ -10,6 +11,7 @@ import (
 	"haat/internal/fleet"
 	"haat/internal/guard"
 	"haat/internal/id"
+	"haat/internal/meter"
 	"haat/internal/move"
 )
 
@@ -137,6 +139,52 @@ func (a *App) PromoteShard(ctx context.Context, name string, p api.Promotion) (a
 	return out, err
 }
 
+// SettleShard implements api.Operator.
+func (a *App) SettleShard(ctx context.Context, name string) (out api.Settled, err error) {
+	all, err := a.fleet.Settle(ctx, name)
+	if err != nil {
+		return out, err
+	}
+	for _, l := range all {
+		to := &out.Closed
+		if l.Missing {
+			to = &out.Missing
+		}
+		*to = append(*to, a.slugs(ctx, []id.Shop{l.Shop})...)
+	}
+	return out, nil
+}
+
+// watchPromotions says what promotions have left to be looked at.
+func (a *App) watchPromotions(ctx context.Context) error {
+	all, err := a.fleet.Left(ctx, leftSeen)
+	if err != nil {
+		return err
+	}
+	kinds := map[string][]meter.Sighting{shopMissing: nil, shopClosed: nil}
+	for _, l := range all {
+		s := meter.Sighting{Subject: l.Shard + "/" + l.Shop.String(), Since: l.Found}
+		name, at := l.Shop.String(), ""
+		if room, err := a.fleet.ByID(ctx, l.Shop); err == nil {
+			s.Subject, s.Shop = l.Shard+"/"+room.Slug(), room.Slug()
+			name, at = room.Slug(), " "+room.Shard()
+		}
+		kind := shopClosed
+		if s.Detail = fmt.Sprintf("Shop %s lives on shard%s. The server that took over shard %s in term %d had not been told, and had it open.", name, at, l.Shard, l.Term); l.Missing {
+			kind = shopMissing
+			s.Detail = fmt.Sprintf("The directory has shop %s on shard %s. The server that took over there in term %d had not received what brought it.", name, l.Shard, l.Term)
+		}
+		kinds[kind] = append(kinds[kind], s)
+	}
+	for kind, all := range kinds {
+		a.incidents.See(kind, all)
+	}
+	return nil
+}
+
+// leftSeen is how many shops are looked at that promotions have left.
+const leftSeen = 60
+
 // slugs names shops as people do, where that can be found out.
 func (a *App) slugs(ctx context.Context, shops []id.Shop) (out []string) {
 	for _, shop := range shops {
@@ -167,6 +215,7 @@ type (
 		Open    shardOpenCmd    `cmd:"" help:"Let a shard take new shops again."`
 		Drain   shardDrainCmd   `cmd:"" help:"Move all shops off a shard while they are served; it takes no new ones."`
 		Promote shardPromoteCmd `cmd:"" help:"Have a standby take the place of a shard's primary that is lost."`
+		Settle  shardSettleCmd  `cmd:"" help:"Say that what a promotion has left of a shard was looked at."`
 		Remove  shardRemoveCmd  `cmd:"" help:"Forget a shard that holds no shops."`
 	}
 	shardListCmd struct {
@@ -193,6 +242,10 @@ type (
 		remote
 		cli.ShardPromote
 	}
+	shardSettleCmd struct {
+		remote
+		cli.ShardSettle
+	}
 	shardRemoveCmd struct {
 		remote
 		cli.ShardRemove
@@ -217,6 +270,10 @@ func (c *shardOpenCmd) Run(ctx context.Context, out io.Writer) error {
 
 func (c *shardDrainCmd) Run(ctx context.Context, out io.Writer) error {
 	return c.operate(ctx, func(o api.Operator) error { return c.ShardDrain.Run(ctx, o, out) })
+}
+
+func (c *shardSettleCmd) Run(ctx context.Context, out io.Writer) error {
+	return c.operate(ctx, func(o api.Operator) error { return c.ShardSettle.Run(ctx, o, out) })
 }
 
 func (c *shardPromoteCmd) Run(ctx context.Context, out io.Writer) error {

@@ -181,6 +181,31 @@ func (c *ShardPromote) Run(ctx context.Context, o api.Sharder, out io.Writer) er
 	return nil
 }
 
+// ShardSettle closes what a promotion has left open.
+type ShardSettle struct {
+	Name string `arg:"" help:"The shard, such as s1."`
+}
+
+// Run settles it, and says what it was.
+func (c *ShardSettle) Run(ctx context.Context, o api.Sharder, out io.Writer) error {
+	s, err := o.SettleShard(ctx, c.Name)
+	if err != nil {
+		return err
+	}
+	if len(s.Closed)+len(s.Missing) == 0 {
+		_, err = fmt.Fprintf(out, "Promotions of shard %s have left nothing to be looked at.\n", c.Name)
+		return err
+	}
+	for _, shop := range s.Missing {
+		fmt.Fprintf(out, "%s is missing there\n", shop)
+	}
+	for _, shop := range s.Closed {
+		fmt.Fprintf(out, "%s was closed there, and lives elsewhere\n", shop)
+	}
+	_, err = fmt.Fprintln(out, "These are no incidents any more.")
+	return err
+}
+
 // ShardRemove forgets a shard.
 type ShardRemove struct {
 	Name   string `arg:"" help:"The shard, such as s1."`

@@ -73,6 +73,9 @@ type Renewal struct {
 	Here func(ctx context.Context, after, upTo id.Shop) (map[id.Shop]int64, error)
 	// Elsewhere gives those of some shops that the directory has on other shards.
 	Elsewhere func(ctx context.Context, shops []id.Shop) ([]id.Shop, error)
+	// Found is told what was found on a server that was promoted, before it takes
+	// writes; what it fails with, the promotion fails with. It may be told again.
+	Found func(ctx context.Context, out Renewed) error
 	// Before is called when the term is another than this program knew, before it
 	// writes again.
 	Before func()
@@ -148,6 +151,11 @@ func (e *postgres) renew(ctx context.Context, r Renewal) (out Renewed, err error
 		}
 		if err := holdAgainst(ctx, tx, r, &out); err != nil {
 			return err
+		}
+		if r.Found != nil {
+			if err := r.Found(ctx, out); err != nil {
+				return err
+			}
 		}
 		_, err = tx.Exec(ctx, `UPDATE shard_term SET term = $1, timeline = haat_timeline()`, out.Term)
 		return err

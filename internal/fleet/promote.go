@@ -82,6 +82,7 @@ func (f *Fleet) renewNow(ctx context.Context, l Listing, s *db.Shard) (out db.Re
 			})
 			return out, err
 		},
+		Found:  func(ctx context.Context, out db.Renewed) error { return f.leave(ctx, l.Name, out) },
 		Before: func() { f.forgetShard(l.Name, before) },
 	})
 	if err != nil {

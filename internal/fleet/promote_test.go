@@ -55,6 +55,7 @@ func TestAPromotionThatLosesData(t *testing.T) {
 	kept := written(t, stays, 2)
 	f.Cut(t)
 
+	late := fleettest.NewShop(t, f.Fleet, "late") // which the standby does not hear of
 	lost := written(t, stays, 3)
 	if err := f.AddShard(ctx, fleet.Listing{Name: "s2", DSN: "s2.db"}); err != nil {
 		t.Fatal(err)
@@ -95,6 +96,27 @@ func TestAPromotionThatLosesData(t *testing.T) {
 	if !errors.Is(err, db.ErrMoved) {
 		t.Errorf("a shop that lives elsewhere was written: %v", err)
 	}
+	// What was found is kept until it is so no more, or somebody has looked.
+	left := func(want ...fleet.Left) {
+		t.Helper()
+		got, err := f.Left(ctx, 10)
+		for i := range got {
+			got[i].Found = time.Time{}
+		}
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("left are %+v, %v, not %+v", got, err, want)
+		}
+	}
+	closed := fleet.Left{Shard: "s1", Shop: moves.Shop(), Term: 2}
+	left(fleet.Left{Shard: "s1", Shop: late.Shop(), Missing: true, Term: 2}, closed)
+	if err := f.SetState(ctx, late.Shop(), fleet.Suspended); err != nil {
+		t.Error(err)
+	}
+	left(closed)
+	if all, err := f.Settle(ctx, "s1"); err != nil || len(all) != 1 || all[0].Shop != moves.Shop() {
+		t.Errorf("settled are %+v, %v", all, err)
+	}
+	left()
 	// The old primary comes back, not knowing that it is none.
 	primary.Start()
 	standby.Exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'haat'")
@@ -125,5 +147,39 @@ func TestAPromotionThatLosesData(t *testing.T) {
 	_, err = stays.Change(bound, func(*db.Tx) error { return nil })
 	if err == nil || !strings.Contains(fmt.Sprint(err), "busy") {
 		t.Errorf("written to the old primary: %v", err)
+	}
+}
+
+// Without a server that takes no write before its shops were held against the
+// directory, a shop that has moved away is written in two places.
+func TestAPromotionThatNobodyHolds(t *testing.T) {
+	ctx := t.Context()
+	f := fleettest.NewPair(t, []*db.SchemaSet{noteSchema}, nil)
+	moves := fleettest.NewShop(t, f.Fleet, "moves")
+	written(t, moves, 1)
+	f.Primary.Exec(`CREATE OR REPLACE FUNCTION haat_hold(OUT o_term BIGINT) AS $$ SELECT term FROM shard_term $$ LANGUAGE sql`)
+	f.Cut(t)
+	if err := f.AddShard(ctx, fleet.Listing{Name: "s2", DSN: "s2.db"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Control().Change(ctx, func(tx *db.ControlTx) error {
+		_, err := tx.Exec(ctx, moveAway, "moves")
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	f.FailOver()
+	var err error
+	for end := time.Now().Add(time.Minute); ; {
+		_, err = f.Shard("s1").Change(ctx, moves.Shop(), 1, func(tx *db.Tx) error {
+			_, err := tx.Exec(ctx, putNote, 2, "x", false, nil, tx.Now())
+			return err
+		})
+		if err == nil || errors.Is(err, db.ErrMoved) || time.Now().After(end) {
+			break
+		}
+	}
+	if err != nil {
+		t.Errorf("a shop that lives elsewhere was not written: %v. The test above tests nothing", err)
 	}
 }
