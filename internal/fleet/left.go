@@ -32,9 +32,9 @@ func scanLeft(l *Left) []any {
 	return []any{&l.Shard, (*int64)(&l.Shop), &l.Missing, &l.Term, &l.Found}
 }
 
-// mostLeft is how many shops of a promotion are kept in mind, of either kind;
+// mostFound is how many shops of a promotion are kept in mind, of either kind;
 // the log has all.
-const mostLeft = 1000
+const mostFound = 1000
 
 // leave notes what a promotion has found, before the shard takes writes.
 func (f *Fleet) leave(ctx context.Context, shard string, out db.Renewed) error {
@@ -43,7 +43,7 @@ func (f *Fleet) leave(ctx context.Context, shard string, out db.Renewed) error {
 	}
 	return f.control.Change(ctx, func(t *db.ControlTx) error {
 		for missing, shops := range map[bool][]id.Shop{false: out.Closed, true: out.Missing} {
-			for _, shop := range shops[:min(mostLeft, len(shops))] {
+			for _, shop := range shops[:min(mostFound, len(shops))] {
 				if _, err := t.Exec(ctx, noteLeft, shard, shop, missing, out.Term, t.Now()); err != nil {
 					return err
 				}
@@ -121,7 +121,7 @@ func (f *Fleet) Settle(ctx context.Context, shard string) (all []Left, err error
 		return nil, err
 	}
 	err = f.control.Change(ctx, func(t *db.ControlTx) (err error) {
-		if all, err = db.ControlAll(ctx, t, listLeft, scanLeft, shard, 2*mostLeft); err != nil {
+		if all, err = db.ControlAll(ctx, t, listLeft, scanLeft, shard, 2*mostFound); err != nil {
 			return err
 		}
 		_, err = t.Exec(ctx, settleLeft, shard)
