@@ -3,6 +3,7 @@ package fleet_test
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"strconv"
 	"strings"
@@ -49,11 +50,28 @@ func TestOwnWrites(t *testing.T) {
 		return n, s, err
 	}
 
+	// Another process hears of no write: it has the mark alone.
+	g, err := fleet.OpenFleet(ctx, fleet.Config{Control: c.Control(), Dir: t.TempDir(), Schemas: noteSchemas, Domain: fleettest.Domain, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close()
 	const writers, pairs = 4, 150
-	rooms := make([]*fleet.Room, writers)
+	rooms, there := make([]*fleet.Room, writers), make([]*fleet.Room, writers)
 	for i := range rooms {
 		rooms[i] = fleettest.NewShop(t, c.Fleet, "own-"+strconv.Itoa(i))
+		if there[i], err = g.ByID(ctx, rooms[i].Shop()); err != nil {
+			t.Fatal(err)
+		}
 	}
+	c.Await(t, "the replicas serve there too", func() bool {
+		for _, h := range g.Replicas() {
+			if h.State != fleet.ReplicaServing {
+				return false
+			}
+		}
+		return true
+	})
 	writing := make(chan struct{})
 	var chaos sync.WaitGroup
 	chaos.Go(func() {
@@ -87,9 +105,14 @@ func TestOwnWrites(t *testing.T) {
 					return
 				}
 				last[i] = mark
-				// With the mark alone, with what the process knows, and with neither.
-				for k, fresh := range []fleet.Fresh{fleet.Within(time.Hour).After(mark), {}, fleet.AnyAge} {
-					got, s, err := read(room, fresh)
+				// With the mark alone, here and there, with what the process knows, and
+				// with neither.
+				for k, fresh := range []fleet.Fresh{fleet.Within(time.Hour).After(mark), {}, fleet.AnyAge, fleet.After(mark)} {
+					at := room
+					if k == 3 {
+						at = there[i]
+					}
+					got, s, err := read(at, fresh)
 					switch {
 					case err != nil:
 						t.Errorf("read: %v", err)

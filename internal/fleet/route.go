@@ -41,7 +41,11 @@ func Within(d time.Duration) Fresh { return Fresh{level: bounded, age: d} }
 func After(m db.Mark) Fresh { return Fresh{mark: m} }
 
 // After has a read that is as fresh as asked also see the write that returned m.
+// The zero mark adds nothing.
 func (f Fresh) After(m db.Mark) Fresh {
+	if m == (db.Mark{}) {
+		return f
+	}
 	if f.mark.Shop != m.Shop || f.mark.Compare(m) < 0 {
 		f.mark = m
 	}
