@@ -156,8 +156,8 @@ func TestAPromotionThatNobodyHolds(t *testing.T) {
 	ctx := t.Context()
 	f := fleettest.NewPair(t, []*db.SchemaSet{noteSchema}, nil)
 	moves := fleettest.NewShop(t, f.Fleet, "moves")
+	f.Primary.Ask(`CREATE OR REPLACE FUNCTION haat_hold(OUT o_term BIGINT) AS $$ SELECT term FROM shard_term $$ LANGUAGE sql`)
 	written(t, moves, 1)
-	f.Primary.Exec(`CREATE OR REPLACE FUNCTION haat_hold(OUT o_term BIGINT) AS $$ SELECT term FROM shard_term $$ LANGUAGE sql`)
 	f.Cut(t)
 	if err := f.AddShard(ctx, fleet.Listing{Name: "s2", DSN: "s2.db"}); err != nil {
 		t.Fatal(err)
