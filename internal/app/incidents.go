@@ -44,6 +44,7 @@ const (
 
 	dataLost           = "acknowledged-data-lost"
 	shopMissing        = "shop-missing"
+	secondPrimary      = "second-primary"
 	shopClosed         = "shop-closed-by-promotion"
 	replicaLate        = "replica-late"
 	replicaUnreachable = "replica-unreachable"
@@ -161,6 +162,9 @@ var incidentKinds = []meter.Kind{
 	{Name: shopMissing, Severity: meter.Critical,
 		Means: "A shop is not where the directory has it: a standby was promoted there that had not received what brought the shop. Nobody reaches it.",
 		Next:  "Bring it back from the earlier primary or a backup, or suspend it; it closes by itself then, or with haat shard settle SHARD."},
+	{Name: secondPrimary, Severity: meter.Critical,
+		Means: "A server takes writes that is not its shard's primary: an earlier one, or a standby that was promoted and lacks what was written since. No process of haat writes there.",
+		Next:  "Shut it down and make it a standby anew. If the primary is gone for good, take it and lose that: haat shard promote SHARD --to ADDRESS --force."},
 	{Name: shopClosed, Severity: meter.Warning,
 		Means: "A standby was promoted that took a shop for its own which lives on another shard. It was closed there, and goes on where it lives.",
 		Next:  "Look whether the shop has its last orders; then say so: haat shard settle SHARD."},
@@ -252,6 +256,7 @@ func (a *App) watch(ctx context.Context) {
 		newWatcher("certificate", a.watchCertificate),
 		newWatcher("replicas", a.watchReplicas),
 		newWatcher("promotions", a.watchPromotions),
+		newWatcher("primaries", a.watchPrimaries()),
 		newWatcher("processes", a.watchProcesses),
 		newWatcher("shards", a.watchShards()),
 	}

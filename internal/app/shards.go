@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"time"
 
 	"haat/internal/api"
 	"haat/internal/cli"
@@ -180,6 +181,32 @@ func (a *App) watchPromotions(ctx context.Context) error {
 		a.incidents.See(kind, all)
 	}
 	return nil
+}
+
+const primariesEvery = 10 * time.Second
+
+// watchPrimaries says which servers take writes beside a shard's primary.
+func (a *App) watchPrimaries() func(context.Context) error {
+	var looked time.Time
+	return func(ctx context.Context) error {
+		if time.Since(looked) < primariesEvery {
+			return nil
+		}
+		var all []meter.Sighting
+		for _, s := range a.fleet.Seconds(ctx) {
+			what := "It was the primary in term %d, and the shard is in term %d."
+			if s.Promoted {
+				what = "It was promoted, knows of no term after %d, and the shard is in term %d."
+			}
+			all = append(all, meter.Sighting{Subject: s.Shard + " at " + s.Host, Detail: fmt.Sprintf(what, s.Term, s.Of)})
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		looked = time.Now()
+		a.incidents.See(secondPrimary, all)
+		return nil
+	}
 }
 
 // leftSeen is how many shops are looked at that promotions have left.

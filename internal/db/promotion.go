@@ -22,6 +22,14 @@ var ErrPromoted = errors.New("the shard has a new primary")
 // errEarlier says that a server is a primary that was: another was promoted.
 var errEarlier = errors.New("the server is an earlier primary of this shard: shut it down")
 
+// errAside says that a server was promoted that does not come after the shard's
+// primary.
+var errAside = errors.New("the server was promoted, and lacks what another primary of this shard has written since: make it a standby of that one")
+
+// ErrAside reports whether an error says that a promoted server lacks a term
+// that another primary has written in.
+func ErrAside(err error) bool { return errors.Is(err, errAside) }
+
 // A promotion is told by the server itself: a standby that is promoted leaves
 // the timeline of its primary. Nothing is written there until somebody has
 // looked at every shop and noted a new term, which the control database gives
@@ -33,6 +41,7 @@ var errEarlier = errors.New("the server is an earlier primary of this shard: shu
 type terms struct {
 	known atomic.Int64 // what it writes in; 0 before it was told
 	least atomic.Int64 // servers of an earlier one are not the shard's primary any more
+	taken atomic.Int64 // what a server must know of that was promoted
 
 	at atomic.Pointer[pgx.ConnConfig] // where the shard's servers are by now; nil: where they were
 }
@@ -51,17 +60,23 @@ func (s *Shard) Term() int64 {
 	return 0
 }
 
-// Expect has this program refuse servers of terms before this one, and write
-// nothing before the next Renew if it knows an earlier one. It reports whether
-// it does.
-func (s *Shard) Expect(term int64) (behind bool) {
+// Expect has this program refuse servers of terms before this one, and servers
+// that were promoted and do not know of the term taken, in which a primary of
+// the shard has written; and write nothing before the next Renew if it knows an
+// earlier term. It reports whether it does.
+func (s *Shard) Expect(term, taken int64) (behind bool) {
 	e, ok := s.e.(*postgres)
 	if !ok {
 		return false
 	}
-	for was := e.terms.least.Load(); was < term && !e.terms.least.CompareAndSwap(was, term); was = e.terms.least.Load() {
-	}
+	raise(&e.terms.least, term)
+	raise(&e.terms.taken, taken)
 	return e.terms.behind()
+}
+
+func raise(n *atomic.Int64, to int64) {
+	for was := n.Load(); was < to && !n.CompareAndSwap(was, to); was = n.Load() {
+	}
 }
 
 // Renewal is what [Shard.Renew] needs of the control database.
@@ -76,6 +91,8 @@ type Renewal struct {
 	// Found is told what was found on a server that was promoted, before it takes
 	// writes; what it fails with, the promotion fails with. It may be told again.
 	Found func(ctx context.Context, out Renewed) error
+	// Takes notes that this program is about to write in a term, before it does.
+	Takes func(ctx context.Context, term int64) error
 	// Before is called when the term is another than this program knew, before it
 	// writes again.
 	Before func()
@@ -109,10 +126,13 @@ func (s *Shard) Renew(ctx context.Context, r Renewal) (out Renewed, err error) {
 		return out, nil
 	}
 	for try := 1; ; try++ {
-		if out, err = e.renew(ctx, r); !errors.Is(err, errEarlier) || try == 3 {
+		if out, err = e.renew(ctx, r); !errors.Is(err, errEarlier) && !errors.Is(err, errAside) || try == 3 {
 			break
 		}
 		e.reset() // another host may be the one
+	}
+	if err == nil && r.Takes != nil {
+		err = r.Takes(ctx, out.Term)
 	}
 	if err != nil {
 		return out, pgError(err)
@@ -145,6 +165,9 @@ func (e *postgres) renew(ctx context.Context, r Renewal) (out Renewed, err error
 		if told == now {
 			return earlier(out.Term, newest)
 		}
+		if err := aside(out.Term, e.terms.taken.Load()); err != nil {
+			return err
+		}
 		out.Promoted = true
 		if out.Term, err = r.Term(ctx, max(out.Term, newest)); err != nil {
 			return err
@@ -166,6 +189,13 @@ func (e *postgres) renew(ctx context.Context, r Renewal) (out Renewed, err error
 func earlier(term, newest int64) error {
 	if term < newest {
 		return fmt.Errorf("%w: its term is %d, and that of the shard %d", errEarlier, term, newest)
+	}
+	return nil
+}
+
+func aside(term, taken int64) error {
+	if term < taken {
+		return fmt.Errorf("%w: its term is %d, and that which was written in %d", errAside, term, taken)
 	}
 	return nil
 }
@@ -255,7 +285,7 @@ func (e *postgres) reset() {
 
 // refuseEarlier has a new connection look whether the server is the one that
 // was told the term that this program knows. One that was promoted since is
-// let in, and takes no writes before [Shard.Renew].
+// let in, and takes no writes before [Shard.Renew], unless it lacks a term.
 func (t *terms) refuseEarlier(next pgconn.ValidateConnectFunc) pgconn.ValidateConnectFunc {
 	return func(ctx context.Context, c *pgconn.PgConn) error {
 		if err := next(ctx, c); err != nil {
@@ -265,13 +295,16 @@ func (t *terms) refuseEarlier(next pgconn.ValidateConnectFunc) pgconn.ValidateCo
 		if newest == 0 {
 			return nil
 		}
-		r := c.ExecParams(ctx, `SELECT term FROM shard_term WHERE timeline = haat_timeline()`, nil, nil, nil, nil).Read()
+		r := c.ExecParams(ctx, `SELECT term, timeline = haat_timeline() FROM shard_term WHERE NOT pg_is_in_recovery()`, nil, nil, nil, nil).Read()
 		if r.Err != nil || len(r.Rows) == 0 {
 			return r.Err
 		}
 		term, err := strconv.ParseInt(string(r.Rows[0][0]), 10, 64)
 		if err != nil {
 			return err
+		}
+		if string(r.Rows[0][1]) != "t" {
+			return aside(term, t.taken.Load())
 		}
 		return earlier(term, newest)
 	}

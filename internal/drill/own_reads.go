@@ -32,7 +32,7 @@ const (
 	readPairs    = 2_000_000
 	readFor      = time.Minute // without --full
 	readers      = 32          // writers, each of a shop of its own
-	readsOfWrite = 4
+	readsOfWrite = 10
 	lagging      = 200 * time.Millisecond
 	lostEvery    = 4 * time.Minute // a primary
 	movedEvery   = 2 * time.Second // a shop

@@ -91,6 +91,7 @@ type Fleet struct {
 
 	reloading  sync.Mutex
 	renewing   sync.Map // of names of shards: *sync.Mutex
+	anyPrimary bool     // in the test that shows what happens then
 	renewed    []func(shard string)
 	identities map[string]string // the open shard, by what its database is
 	keeping    sync.Mutex        // changes of the list of shards by this process

@@ -16,6 +16,7 @@ import (
 var (
 	raiseTerm = db.C(`UPDATE shard SET term = CASE WHEN term > $2 THEN term ELSE CAST($2 AS BIGINT) END + 1 WHERE id = $1 RETURNING term`)
 	noteTerm  = db.C(`UPDATE shard SET term = $2 WHERE id = $1 AND term < $2`)
+	takeTerm  = db.C(`UPDATE shard SET taken = $2 WHERE id = $1 AND taken < $2`)
 	readTerm  = db.C(`SELECT term FROM shard WHERE id = $1`)
 	livesOn   = db.C(`SELECT ` + entryColumns + ` FROM shop WHERE shard = $1 AND id > $2 AND id <= $3 ORDER BY id`)
 )
@@ -82,7 +83,21 @@ func (f *Fleet) renewNow(ctx context.Context, l Listing, s *db.Shard) (out db.Re
 			})
 			return out, err
 		},
-		Found:  func(ctx context.Context, out db.Renewed) error { return f.leave(ctx, l.Name, out) },
+		Found: func(ctx context.Context, out db.Renewed) error { return f.leave(ctx, l.Name, out) },
+		Takes: func(ctx context.Context, term int64) error {
+			if term <= l.Taken {
+				return nil
+			}
+			err := f.control.Change(ctx, func(t *db.ControlTx) error {
+				_, err := t.Exec(ctx, takeTerm, l.Name, term)
+				return err
+			})
+			if err != nil {
+				return fmt.Errorf("note that shard %s is written in term %d: %w", l.Name, term, err)
+			}
+			s.Expect(term, f.taken(Listing{Taken: term}))
+			return nil
+		},
 		Before: func() { f.forgetShard(l.Name, before) },
 	})
 	if err != nil {
@@ -107,6 +122,69 @@ func (f *Fleet) renewNow(ctx context.Context, l Listing, s *db.Shard) (out db.Re
 		f.log.Error("a shop is not on its promoted shard at the epoch that the directory says: what brought it there was not replicated", "shop", shop, "shard", l.Name)
 	}
 	return out, nil
+}
+
+// taken is the term that a server must know of which was promoted, to be a
+// shard's primary.
+func (f *Fleet) taken(l Listing) int64 {
+	if f.anyPrimary {
+		return 0
+	}
+	return l.Taken
+}
+
+// Second is a server of a shard that takes writes and is not its primary.
+type Second struct {
+	Shard, Host string
+	Term        int64 // that it knows
+	Of          int64 // that the shard is in
+	Promoted    bool  // it lacks what was written since its term; else it is an earlier primary
+}
+
+// secondsWait is for how long a server is waited for that may be a second one.
+const secondsWait = 3 * time.Second
+
+// Seconds asks every server of the shards that are on several. It knows of
+// those that are in a shard's address or among its replicas.
+func (f *Fleet) Seconds(ctx context.Context) (out []Second) {
+	ctx, cancel := context.WithTimeout(ctx, secondsWait)
+	defer cancel()
+	now := f.shards.Load()
+	var mu sync.Mutex
+	var asking sync.WaitGroup
+	for _, name := range now.names {
+		l := now.listing[name]
+		hosts, err := db.Hosts(l.DSN)
+		if err != nil || !IsPostgres(l.DSN) || len(hosts)+len(l.Replicas) < 2 {
+			continue
+		}
+		seen := map[string]bool{}
+		for _, dsn := range append([]string{l.DSN}, replicaDSNs(l)...) {
+			asking.Go(func() {
+				all, _ := db.LookEach(ctx, dsn)
+				mu.Lock()
+				defer mu.Unlock()
+				for _, s := range all {
+					if seen[s.Host] || s.Err != nil || s.Standby || l.Identity != "" && s.Identity != l.Identity {
+						continue
+					}
+					seen[s.Host] = true
+					if s.Told && s.Term < l.Term || !s.Told && s.Term < l.Taken {
+						out = append(out, Second{Shard: name, Host: s.Host, Term: s.Term, Of: max(l.Term, l.Taken), Promoted: !s.Told})
+					}
+				}
+			})
+		}
+	}
+	asking.Wait()
+	return out
+}
+
+func replicaDSNs(l Listing) (out []string) {
+	for _, r := range l.Replicas {
+		out = append(out, r.DSN)
+	}
+	return out
 }
 
 // forgetShard lets go of what this process remembers of a shard's shops, if it

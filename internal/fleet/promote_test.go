@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"haat/internal/db"
+	"haat/internal/db/dbtest"
+	"haat/internal/fault"
 	"haat/internal/fleet"
 	"haat/internal/fleet/fleettest"
 )
@@ -181,5 +183,79 @@ func TestAPromotionThatNobodyHolds(t *testing.T) {
 	}
 	if err != nil {
 		t.Errorf("a shop that lives elsewhere was not written: %v. The test above tests nothing", err)
+	}
+}
+
+// Of two standbys that are promoted the second lacks what the first has taken
+// since: it is not the primary, though it is the later one, and no process is
+// deceived by it, unless an operator says so. Without that, what was acknowledged
+// is lost.
+func TestASecondStandbyThatIsPromoted(t *testing.T) {
+	for _, any := range []bool{false, true} {
+		t.Run(map[bool]string{false: "held", true: "without"}[any], func(t *testing.T) {
+			ctx := t.Context()
+			first := dbtest.NewServer(t)
+			led, second := first.Replica(), first.Replica()
+			dir := t.TempDir()
+			f := fleettest.OpenFleet(t, dir, dir+"/control.db", fleettest.Hosts(first, second, led), []*db.SchemaSet{noteSchema}, nil)
+			if any {
+				f.TakeAnyPrimary()
+			}
+			shop := fleettest.NewShop(t, f, "shop")
+			written(t, shop, 1)
+			for end := time.Now().Add(time.Minute); led.Ask("SELECT COUNT(*) FROM note") != "1" || second.Ask("SELECT COUNT(*) FROM note") != "1"; {
+				if time.Now().After(end) {
+					t.Fatal("the standbys do not follow")
+				}
+			}
+			second.Orphan()
+			first.Stop()
+			led.Promote()
+			kept := written(t, shop, 2)
+			if err := f.Reload(ctx); err != nil {
+				t.Error(err)
+			}
+			second.Promote()
+			led.Exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'haat'")
+			next := written(t, shop, 3)
+			here := second.Ask("SELECT COUNT(*) FROM note WHERE id = 3") == "1"
+			if any {
+				if !here || next.Term != kept.Term+1 {
+					t.Errorf("%v follows %v: the test above tests nothing", next, kept)
+				}
+				return
+			}
+			if here || next.Term != kept.Term || next.N != kept.N+1 {
+				t.Errorf("%v follows %v", next, kept)
+			}
+			g, err := fleet.OpenFleet(ctx, fleet.Config{Control: f.Control(), Dir: dir, Schemas: []*db.SchemaSet{noteSchema}, Domain: fleettest.Domain, Log: slog.New(slog.DiscardHandler)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer g.Close()
+			if all := g.Seconds(ctx); len(all) != 1 || !all[0].Promoted || !strings.Contains(all[0].Host, second.Host()) {
+				t.Errorf("beside the primary are %+v", all)
+			}
+			room, err := g.ByID(ctx, shop.Shop())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if mark := written(t, room, 4); mark.N != next.N+1 || mark.Term != next.Term {
+				t.Errorf("%v follows %v", mark, next)
+			}
+			led.Stop()
+			to := fleet.Takeover{To: second.DSN()}
+			if _, err := f.Promote(ctx, "s1", to); fault.Of(err) == nil || !strings.Contains(err.Error(), "lacks all that") {
+				t.Errorf("it is taken: %v", err)
+			}
+			to.Force = true
+			is, err := f.Promote(ctx, "s1", to)
+			if err != nil || is.Term != kept.Term+1 {
+				t.Fatalf("by force: %+v, %v", is, err)
+			}
+			if mark := written(t, shop, 5); mark.Term != is.Term {
+				t.Errorf("%v in term %d", mark, is.Term)
+			}
+		})
 	}
 }

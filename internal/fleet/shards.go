@@ -21,6 +21,7 @@ type Listing struct {
 	DSN      string // of a PostgreSQL server, or the path of a file below the folder of shards
 	State    string // ShardOpen, ShardDraining or ShardRemoved
 	Term     int64  // +1 at every promotion
+	Taken    int64  // the latest that a primary is known to have written in
 	Capacity int64  // shops that are put on it at most; 0 for no limit
 	Identity string // the database that it was when it was added; empty for a file
 	Created  time.Time
@@ -40,13 +41,13 @@ const (
 
 var (
 	shardColumns = `id, dsn, state, term, capacity, identity, created_at`
-	listShards   = db.C(`SELECT ` + shardColumns + `, shops FROM shard WHERE state <> 'removed' ORDER BY id`)
+	listShards   = db.C(`SELECT ` + shardColumns + `, shops, taken FROM shard WHERE state <> 'removed' ORDER BY id`)
 	listReplicas = db.C(`SELECT shard, name, dsn FROM shard_replica ORDER BY shard, name`)
 	addShard     = db.C(`INSERT INTO shard (` + shardColumns + `) VALUES ($1, $2, 'open', 1, $3, $4, $5) ON CONFLICT (id) DO NOTHING`)
 )
 
 func scanListing(l *Listing) []any {
-	return []any{&l.Name, &l.DSN, &l.State, &l.Term, &l.Capacity, &l.Identity, &l.Created, &l.Shops}
+	return []any{&l.Name, &l.DSN, &l.State, &l.Term, &l.Capacity, &l.Identity, &l.Created, &l.Shops, &l.Taken}
 }
 
 // Listings reads the shards of a control database, in the order of their
@@ -128,7 +129,7 @@ func (f *Fleet) connect(ctx context.Context, l Listing) (s *db.Shard, is string,
 	if err != nil {
 		return nil, "", fmt.Errorf("shard %s: %w", l.Name, err)
 	}
-	s.Expect(l.Term)
+	s.Expect(l.Term, f.taken(l))
 	if is, err = s.Identity(ctx); err == nil {
 		err = f.renew(ctx, l, s)
 	}
@@ -199,7 +200,7 @@ func (f *Fleet) Reload(ctx context.Context) error {
 			next.gates[l.Name] = f.gateOf(s)
 		}
 		if now.open[l.Name] == s {
-			if s.Expect(l.Term) {
+			if s.Expect(l.Term, f.taken(l)) {
 				later = append(later, l)
 			}
 			if was := now.listing[l.Name]; was.DSN != l.DSN && IsPostgres(l.DSN) {

@@ -59,6 +59,9 @@ func (f *Fleet) Promote(ctx context.Context, name string, how Takeover) (out Tak
 		if to.stand, err = shown(ctx, to.DSN); err != nil {
 			return out, refused("/to", err)
 		}
+		if err := f.knows(l, to, how); err != nil {
+			return out, err
+		}
 		f.log.Warn("a standby is promoted", "shard", name, "server", out.Server)
 		if err := db.Promote(ctx, to.DSN); err != nil {
 			return out, refused("/to", err)
@@ -70,6 +73,11 @@ func (f *Fleet) Promote(ctx context.Context, name string, how Takeover) (out Tak
 	dsn, err := to.address(l)
 	if err != nil {
 		return out, err
+	}
+	if !to.stand.Told {
+		if err := f.knows(l, to, how); err != nil {
+			return out, err
+		}
 	}
 	if out.Renewed, err = f.tellTerm(ctx, l, dsn); err != nil {
 		return out, err
@@ -183,6 +191,14 @@ func (f *Fleet) noPrimary(ctx context.Context, l Listing, to candidate, how Take
 	return nil
 }
 
+// knows refuses a server that lacks a term in which a primary has written.
+func (f *Fleet) knows(l Listing, to candidate, how Takeover) error {
+	if how.Force || to.stand.Term >= f.taken(l) {
+		return nil
+	}
+	return fault.Conflict("another-is-later", "%s lacks all that shard %s has written in term %d: it stands at term %d. Promote a server that has it; or say --force to lose that.", to.stand.Host, l.Name, l.Taken, to.stand.Term)
+}
+
 const shownWait = 10 * time.Second // for a standby to show what it has received
 
 // shown waits until a standby shows what it has received, or for a while.
@@ -235,7 +251,7 @@ func (f *Fleet) tellTerm(ctx context.Context, l Listing, dsn string) (out db.Ren
 	if err != nil {
 		return out, refused("/to", err)
 	}
-	s.Expect(l.Term)
+	s.Expect(l.Term, 0) // whether it lacks a term was asked
 	out, err = f.renewNow(ctx, l, s)
 	return out, errors.Join(err, s.Close())
 }
