@@ -131,7 +131,10 @@ func (s *server) begin(ctx context.Context) (err error) {
 	if s.process, err = s.r.start(nil, s.r.program, args...); err != nil {
 		return err
 	}
-	return s.ready(ctx, s.addr, "/readyz")
+	if err := s.ready(ctx, s.addr, "/readyz"); err != nil {
+		return err
+	}
+	return s.ready(ctx, s.ops, "/metrics")
 }
 
 // ready waits until a process answers 200.
