@@ -146,6 +146,16 @@ func outermost(surface string, m *meter.Meter, log *slog.Logger, next http.Handl
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		seen := &status{ResponseWriter: w}
+		trace := id.Trace{}
+		if r.Method != http.MethodGet && r.Method != http.MethodHead { // what changes something, and so is told of
+			var ok bool
+			if trace, ok = id.ParseTrace(r.Header.Get("Traceparent")); ok {
+				trace = trace.Next()
+			} else {
+				trace = id.NewTrace()
+			}
+			r = r.WithContext(trace.In(r.Context()))
+		}
 		c := http.NewResponseController(w)
 		limit := answerTime
 		if larger(r) > 0 {
@@ -158,13 +168,13 @@ func outermost(surface string, m *meter.Meter, log *slog.Logger, next http.Handl
 			if p == http.ErrAbortHandler { // the answer breaks off, so that nobody takes it for whole
 				defer panic(p)
 			} else if p != nil {
-				log.Error("a handler panicked", "method", r.Method, "host", r.Host, "path", r.URL.Path, "panic", p, "stack", string(debug.Stack()))
+				log.Error("a handler panicked", "method", r.Method, "host", r.Host, "path", r.URL.Path, "panic", p, "trace", trace.String(), "stack", string(debug.Stack()))
 				if seen.code == 0 {
 					op.ProblemOf(errors.New("panic"), slog.New(slog.DiscardHandler), "").Write(seen)
 				}
 			}
 			m.Request(surface, max(seen.code, 200), time.Since(start))
-			log.Debug("request", "surface", surface, "method", r.Method, "host", r.Host, "path", r.URL.Path, "status", seen.code, "took", time.Since(start))
+			log.Debug("request", "surface", surface, "method", r.Method, "host", r.Host, "path", r.URL.Path, "status", seen.code, "trace", trace.String(), "took", time.Since(start))
 		}()
 		if r.Method == http.MethodGet && (strings.HasSuffix(r.URL.Path, "/live") || strings.HasSuffix(r.URL.Path, "/events")) {
 			plain.ServeHTTP(seen, r) // a stream is not compressed: each event goes out at once

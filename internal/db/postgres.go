@@ -396,12 +396,12 @@ func (s *pgSession) commit(ctx context.Context, t *tick) error {
 	b, sent := s.batch()
 	if t != nil {
 		ids, payloads := make([][]byte, len(t.out)), make([][]byte, len(t.out))
-		topics, keys, tags := make([]string, len(t.out)), make([]string, len(t.out)), make([]string, len(t.out))
+		topics, keys, tags, traces := make([]string, len(t.out)), make([]string, len(t.out)), make([]string, len(t.out)), make([]string, len(t.out))
 		for i, o := range t.out {
-			ids[i], topics[i], keys[i], tags[i], payloads[i] = o.ID[:], o.Topic, o.Key, o.Tags, o.Payload
+			ids[i], topics[i], keys[i], tags[i], traces[i], payloads[i] = o.ID[:], o.Topic, o.Key, o.Tags, o.Trace, o.Payload
 		}
-		b.Queue(`SELECT o_n, o_seq, o_term FROM haat_tick($1, $2, $3, $4, $5, $6, $7, $8)`,
-			t.shop, t.epoch, t.at, ids, topics, keys, tags, payloads)
+		b.Queue(`SELECT o_n, o_seq, o_term FROM haat_tick($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+			t.shop, t.epoch, t.at, ids, topics, keys, tags, payloads, traces)
 	}
 	b.Queue(`COMMIT`)
 	res := s.conn.SendBatch(ctx, b)

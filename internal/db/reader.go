@@ -143,6 +143,7 @@ type Outgoing struct {
 	Topic   string
 	Key     string
 	Tags    string // separated by spaces
+	Trace   string // what it is part of, as a header traceparent; may be empty
 	Payload []byte
 }
 

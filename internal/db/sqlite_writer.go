@@ -243,8 +243,8 @@ var (
 		WHERE shop = $1 AND epoch = $2 AND state = 'open'
 		RETURNING n, seq, shop_clock.term`)
 	putEvent = newStmt(`
-		INSERT INTO shop_outbox (shop, seq, i, event, at, topic, key, tags, payload)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`)
+		INSERT INTO shop_outbox (shop, seq, i, event, at, topic, key, tags, payload, trace)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`)
 )
 
 // runTick ticks the clock, which is also the fence, and writes the events.
@@ -263,7 +263,7 @@ func (c *sqliteConn) runTick(t *tick) error {
 	}
 	first := t.seq - int64(len(t.out)) + 1
 	for i, o := range t.out {
-		_, err := c.exec(ctx, &putEvent, []any{t.shop, first + int64(i), int64(i), o.ID[:], t.at, o.Topic, o.Key, o.Tags, o.Payload})
+		_, err := c.exec(ctx, &putEvent, []any{t.shop, first + int64(i), int64(i), o.ID[:], t.at, o.Topic, o.Key, o.Tags, o.Payload, o.Trace})
 		if err != nil {
 			return fmt.Errorf("outbox: %w", err)
 		}

@@ -37,7 +37,7 @@ const (
 // closed to be switched, and after it has gone.
 const noFence = `
 CREATE OR REPLACE FUNCTION haat_tick(p_shop BIGINT, p_epoch BIGINT, p_at BIGINT,
-	p_events BYTEA[], p_topics TEXT[], p_keys TEXT[], p_tags TEXT[], p_payloads BYTEA[],
+	p_events BYTEA[], p_topics TEXT[], p_keys TEXT[], p_tags TEXT[], p_payloads BYTEA[], p_traces TEXT[],
 	OUT o_n BIGINT, OUT o_seq BIGINT, OUT o_term BIGINT) AS $$
 DECLARE
 	emits BIGINT := COALESCE(array_length(p_events, 1), 0);

@@ -273,7 +273,7 @@ func (c consumer) take(ctx context.Context, r *kgo.Record) {
 	commit := fleet.Commit{Shop: a.shop, Shard: room.Shard(), Doubt: true}
 	if !a.left {
 		commit.Doubt, commit.First, commit.At = false, a.seq, a.at
-		commit.Events = []db.Outgoing{{ID: a.event, Topic: a.topic, Key: a.key, Tags: a.tags, Payload: a.payload}}
+		commit.Events = []db.Outgoing{{ID: a.event, Topic: a.topic, Key: a.key, Tags: a.tags, Trace: a.trace, Payload: a.payload}}
 	}
 	c.bus.topic.take(p, r.Offset, commit, a.seq, r.Timestamp)
 }

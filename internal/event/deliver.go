@@ -138,7 +138,7 @@ func (b *Bus) handleTogether(ctx context.Context, room *fleet.Room, u *unit, new
 				for _, s := range u.lane.subs {
 					if h, ok := s.handlers[r.topic]; ok {
 						u.task.at(s, r)
-						if err := h.tx(trying, tx, *r); err != nil {
+						if err := h.tx(r.in(trying), tx, *r); err != nil {
 							return err
 						}
 					}
@@ -259,7 +259,7 @@ func (b *Bus) handleQuickly(ctx context.Context, room *fleet.Room, u *unit, s *s
 			// Also if the bus is being closed: what was called out was called out.
 			err := u.outlet.reach(context.WithoutCancel(ctx), room, s.name, last, func(tx *db.Tx) error {
 				for i, h := range done {
-					if err := h.tx(ctx, tx, of[i]); err != nil {
+					if err := h.tx(of[i].in(ctx), tx, of[i]); err != nil {
 						return err
 					}
 				}
@@ -369,7 +369,7 @@ func (b *Bus) judge(ctx context.Context, room *fleet.Room, o *outlet, s *subscri
 		}
 	}
 	if !again && (isPoison(err) || try.attempts >= maxAttempts) {
-		b.log.Error("an event is poison; its key is parked", "subscriber", s.name, "shop", room.Shop(), "topic", r.topic, "key", r.key, "seq", r.seq, "attempts", try.attempts, "err", err)
+		b.log.Error("an event is poison; its key is parked", "subscriber", s.name, "shop", room.Shop(), "topic", r.topic, "key", r.key, "seq", r.seq, "attempts", try.attempts, "trace", r.trace, "err", err)
 		parkErr := o.change(ctx, room, func(tx *db.Tx) error { return b.park(ctx, tx, s, r, err.Error()) })
 		p.parked = p.parked || parkErr == nil
 		return parkErr
@@ -410,7 +410,7 @@ func (b *Bus) run(ctx context.Context, room *fleet.Room, o *outlet, s *subscribe
 	trying, cancel := context.WithTimeout(ctx, txTime)
 	defer cancel()
 	err := o.reach(trying, room, s.name, r.seq, func(tx *db.Tx) error {
-		if err := write(trying, tx, r); err != nil {
+		if err := write(r.in(trying), tx, r); err != nil {
 			return err
 		}
 		if counted {
@@ -440,5 +440,5 @@ func runFlow(ctx context.Context, h handler, room *fleet.Room, r record) (then T
 			err = poison{fmt.Errorf("panic: %v", p)}
 		}
 	}()
-	return h.flow(ctx, room, r)
+	return h.flow(r.in(ctx), room, r)
 }

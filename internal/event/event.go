@@ -63,7 +63,8 @@ type Meta struct {
 	At   time.Time // when it was committed
 }
 
-// Emit puts e into the outbox, in the transaction that made it true.
+// Emit puts e into the outbox, in the transaction that made it true. It is part of
+// what ctx is part of ([id.TraceOf]), and so is what its subscribers do about it.
 func Emit[E Event](ctx context.Context, tx *db.Tx, e E) error {
 	payload, err := json.Marshal(e)
 	if err != nil {
@@ -75,7 +76,7 @@ func Emit[E Event](ctx context.Context, tx *db.Tx, e E) error {
 			return fmt.Errorf("%s: the tag %q has a space", e.Topic(), t)
 		}
 	}
-	tx.Append(db.Outgoing{ID: id.Event(id.New[struct{}]()), Topic: e.Topic(), Key: e.Key(), Tags: strings.Join(tags, " "), Payload: payload})
+	tx.Append(db.Outgoing{ID: id.Event(id.New[struct{}]()), Topic: e.Topic(), Key: e.Key(), Tags: strings.Join(tags, " "), Trace: id.TraceOf(ctx).String(), Payload: payload})
 	return nil
 }
 
@@ -129,6 +130,15 @@ type record struct {
 	key     string
 	tags    string
 	payload []byte
+	trace   string // a header traceparent; empty: part of nothing that is known
+}
+
+// in has what is done about the event be part of what it is part of.
+func (r record) in(ctx context.Context) context.Context {
+	if t, ok := id.ParseTrace(r.trace); ok {
+		return t.In(ctx)
+	}
+	return ctx
 }
 
 func (r record) meta(shop id.Shop) Meta {

@@ -55,6 +55,8 @@ type unit struct {
 	look   bool        // there may be news that is not among the recent
 	pause  *time.Timer // until it is tried again
 	pins   int         // replays and drops under way
+	since  time.Time   // when it was queued, while it is
+	from   int64       // up to here it had come when it asked for news last
 
 	waiting map[string]Waiting // for what, by subscriber, after the latest delivery
 	passed  int64              // up to which event it holds up nothing any more
@@ -103,7 +105,7 @@ func (b *Bus) keep(o *outlet, c fleet.Commit) {
 		return
 	}
 	for i, e := range c.Events {
-		o.recent = append(o.recent, record{c.First + int64(i), e.ID, c.At, e.Topic, e.Key, e.Tags, e.Payload})
+		o.recent = append(o.recent, record{c.First + int64(i), e.ID, c.At, e.Topic, e.Key, e.Tags, e.Payload, e.Trace})
 	}
 	b.recent += len(c.Events)
 	if over := len(o.recent) - keepRecent; over > keepRecent {
@@ -120,7 +122,7 @@ func (b *Bus) forget(o *outlet) {
 
 var (
 	readNews = db.Q(`
-		SELECT seq, event, at, topic, key, tags, payload FROM shop_outbox
+		SELECT seq, event, at, topic, key, tags, payload, trace FROM shop_outbox
 		WHERE shop = $1 AND seq > $2 ORDER BY seq LIMIT $3`)
 	// readStand reads whose turn it is, how far everybody has come, and who has
 	// parked something.
@@ -131,7 +133,7 @@ var (
 )
 
 func scanRecord(r *record) []any {
-	return []any{&r.seq, &r.event, &r.at, &r.topic, &r.key, &r.tags, &r.payload}
+	return []any{&r.seq, &r.event, &r.at, &r.topic, &r.key, &r.tags, &r.payload, &r.trace}
 }
 
 // stand is where a shop's delivery stands.
@@ -204,6 +206,7 @@ func (b *Bus) load(ctx context.Context, room *fleet.Room, u *unit) error {
 func (b *Bus) news(ctx context.Context, room *fleet.Room, u *unit, after int64) (news []record, err error) {
 	b.mu.Lock()
 	look := u.look
+	u.from = after
 	if recent := u.outlet.recent; len(recent) == 0 || recent[0].seq > after+1 {
 		look = true
 	} else if i := after + 1 - recent[0].seq; i < int64(len(recent)) {

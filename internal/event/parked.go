@@ -30,7 +30,7 @@ type Parked struct {
 var (
 	keyParked   = db.Q(`SELECT seq FROM event_parked WHERE shop = $1 AND name = $2 AND key = $3 LIMIT 1`)
 	firstParked = db.Q(`
-		SELECT seq, event, at, topic, key, '', payload FROM event_parked
+		SELECT seq, event, at, topic, key, '', payload, '' FROM event_parked
 		WHERE shop = $1 AND name = $2 AND key = $3 ORDER BY seq LIMIT 1`)
 	listParked = db.Q(`
 		SELECT name, key, seq, event, topic, at, payload, error, parked_at FROM event_parked

@@ -153,7 +153,7 @@ func (r *relay) news(c fleet.Commit) {
 		}
 	default:
 		for i, e := range c.Events {
-			l.recent = append(l.recent, record{c.First + int64(i), e.ID, c.At, e.Topic, e.Key, e.Tags, e.Payload})
+			l.recent = append(l.recent, record{c.First + int64(i), e.ID, c.At, e.Topic, e.Key, e.Tags, e.Payload, e.Trace})
 		}
 	}
 	r.queue(l)

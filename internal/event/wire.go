@@ -1,6 +1,7 @@
 package event
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -32,9 +33,9 @@ const (
 	headTrace   = "traceparent"
 )
 
-// traceOf begins a trace with an event, as W3C Trace Context writes it: whoever
-// reads the topic finds what became of one event at all that took it. The trace
-// has the event's id, so that it is the same however often it is published.
+// traceOf begins a trace with an event that is part of nothing that is known, as
+// W3C Trace Context writes it. The trace has the event's id, so that it is the same
+// however often the event is published.
 func traceOf(e id.Event) string { return fmt.Sprintf("00-%x-%x-00", e[:], e[8:]) }
 
 // pack makes a record of an event.
@@ -56,7 +57,7 @@ func pack(topic string, shop id.Shop, epoch int64, r record) *kgo.Record {
 	head(headKey, r.key)
 	head(headTags, r.tags)
 	head(headAt, strconv.FormatInt(r.at.UnixMicro(), 10))
-	head(headTrace, traceOf(r.event))
+	head(headTrace, cmp.Or(r.trace, traceOf(r.event)))
 	if left {
 		head(headLeft, "outbox")
 	}
@@ -116,6 +117,9 @@ func unpack(in *kgo.Record) (a arrival, err error) {
 		return a, fmt.Errorf("it has no header %q", headTopic)
 	}
 	a.at, a.topic, a.key, a.tags, a.payload = time.UnixMicro(at).UTC(), heads[headTopic], heads[headKey], heads[headTags], in.Value
+	if _, ok := id.ParseTrace(heads[headTrace]); ok {
+		a.trace = heads[headTrace]
+	}
 	a.left = false
 	return a, nil
 }

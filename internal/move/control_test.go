@@ -15,7 +15,7 @@ import (
 // begins, and no more when it ends.
 var early = db.Schema("early", fstest.MapFS{"schema/0001_early.postgres.sql": {Data: []byte(`
 CREATE OR REPLACE FUNCTION haat_tick(p_shop BIGINT, p_epoch BIGINT, p_at BIGINT,
-	p_events BYTEA[], p_topics TEXT[], p_keys TEXT[], p_tags TEXT[], p_payloads BYTEA[],
+	p_events BYTEA[], p_topics TEXT[], p_keys TEXT[], p_tags TEXT[], p_payloads BYTEA[], p_traces TEXT[],
 	OUT o_n BIGINT, OUT o_seq BIGINT, OUT o_term BIGINT) AS $$
 BEGIN
 	UPDATE shop_clock SET n = n + 1 WHERE shop = p_shop RETURNING n, seq INTO o_n, o_seq;

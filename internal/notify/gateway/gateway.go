@@ -26,6 +26,7 @@ import (
 	"time"
 	"unicode"
 
+	"haat/internal/id"
 	"haat/internal/notify"
 )
 
@@ -78,6 +79,9 @@ func (s *Sender) Send(ctx context.Context, m notify.Message) error {
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Idempotency-Key", m.ID.String())
+	if trace := id.TraceOf(ctx); !trace.Zero() {
+		req.Header.Set("Traceparent", trace.String())
+	}
 	if s.config.Token != "" {
 		req.Header.Set("Authorization", "Bearer "+s.config.Token)
 	}
