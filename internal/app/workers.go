@@ -157,6 +157,16 @@ func (a *App) gauges() {
 		busy, _ := a.bus.Backlog()
 		return float64(busy)
 	})
+	a.meter.Gauges("haat_events_behind_shops", "Shops with events that this process delivers and has not handled, by shard or partition.", []string{"place"}, func(put func(float64, ...string)) {
+		for _, p := range a.bus.Behind() {
+			put(float64(p.Shops), p.Place)
+		}
+	})
+	a.meter.Gauges("haat_events_oldest_seconds", "Age of the oldest event that this process delivers and has not handled, by shard or partition.", []string{"place"}, func(put func(float64, ...string)) {
+		for _, p := range a.bus.Behind() {
+			put(p.Age(time.Now()).Seconds(), p.Place)
+		}
+	})
 	a.meter.Gauge("haat_shops", "Shops in the directory.", func() float64 {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()

@@ -30,6 +30,7 @@ type Bus struct {
 	recent   int            // events kept in memory, by all outlets
 	busy     int            // units queued, running or waiting to try again
 	working  map[*unit]bool // those that a worker has
+	past     []Moment
 	idle     *sync.Cond
 	searched map[string]bool       // shards that were searched for what was left
 	suspects map[id.Shop]time.Time // whose events were there before we were, and when that was seen
@@ -226,7 +227,7 @@ func (b *Bus) arrive(c fleet.Commit) *outlet {
 func (b *Bus) queue(u *unit) {
 	switch {
 	case !u.queued:
-		u.queued, u.again = true, false
+		u.queued, u.again, u.since = true, false, time.Now()
 		b.busy++
 		b.push(u)
 	case u.pause != nil && u.pause.Stop(): // some of its subscribers need not wait

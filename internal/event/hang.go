@@ -49,16 +49,20 @@ func (u *unit) hangs(now time.Time) (name string, w Waiting, hangs bool) {
 	return s.name, w, true
 }
 
-// watchWorkers writes down, once, where the workers are of which one hangs.
+// watchWorkers writes down, once, where the workers are of which one hangs, and
+// remembers how far they are behind.
 func (b *Bus) watchWorkers() {
 	t := time.NewTicker(time.Second)
 	defer t.Stop()
-	for {
+	for n := 0; ; n++ {
 		select {
 		case <-b.ctx.Done():
 			return
 		case now := <-t.C:
 			b.dump(now)
+			if n%sampleEvery == 0 {
+				b.remember(now)
+			}
 		}
 	}
 }

@@ -66,12 +66,25 @@ func TestACallThatHangsIsNamedAndHoldsUpNoOther(t *testing.T) {
 			_, waiting := b.Backlog()
 			return len(waiting) == 1 && waiting["hangs"].Shops == 8 && strings.Contains(waiting["hangs"].Why, "it has not come back from event 1 (test.happened) of shop ")
 		})
+		behind := func() (places, shops int, oldest time.Duration) {
+			for _, p := range b.Behind() {
+				places, shops, oldest = places+1, shops+p.Shops, max(oldest, p.Age(time.Now()))
+			}
+			return places, shops, oldest
+		}
+		if places, n, oldest := behind(); places != len(f.ShardNames()) || n != shops || oldest < 500*time.Millisecond || oldest > 2*time.Minute {
+			t.Errorf("%d shops of %d shards are behind, by %v", n, places, oldest)
+		}
 		until(t, "where it stands is written down", func() bool { return strings.Contains(log.String(), "TestACallThatHangsIsNamed") })
 		close(let)
 		settle(t, b)
 		if _, waiting := b.Backlog(); len(waiting) != 0 || hung.Load() != shops {
 			t.Errorf("it ran %d times, and waits: %v", hung.Load(), waiting)
 		}
+		if places, n, oldest := behind(); places != len(f.ShardNames()) || n != 0 || oldest != 0 {
+			t.Errorf("all is handled, and %d shops of %d shards are behind, by %v", n, places, oldest)
+		}
+		until(t, "what was is remembered", func() bool { return len(b.Past()) > 0 })
 	})
 }
 

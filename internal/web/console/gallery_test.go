@@ -235,7 +235,7 @@ func gallery() map[string]templ.Component {
 		"parked-none":    Parked{Frame: frame("parked", "Parked")}.Page(),
 		"processes":      processesPage(frame("processes", "Processes"), processes(), "a").Page(),
 		"partitions":     behind().Page(),
-		"partitions-off": Partitions{Frame: frame("processes", "Partitions")}.Page(),
+		"partitions-off": shardsBehind(frame("processes", "Partitions"), []event.Behind{{Place: "s1"}, {Place: "s2", Shops: 3, Oldest: night.Add(-12 * time.Second)}}, []event.Moment{{At: night.Add(-5 * time.Second)}, {At: night}}, nil).Page(),
 		"processes-none": processesPage(frame("processes", "Processes"), nil, "a").Page(),
 		"shards":         shardsPage(frame("shards", "Shards"), shards()).Page(),
 		"shards-none":    shardsPage(frame("shards", "Shards"), nil).Page(),

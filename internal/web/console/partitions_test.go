@@ -26,6 +26,33 @@ func behind() Partitions {
 	return partitionsPage(frame("processes", "Partitions"), "haat.events", all, night.Add(-time.Second), past, map[int32]int{1: 3})
 }
 
+// Without Kafka the shards of this process are there instead.
+func TestShardsThatAreBehindAreFirst(t *testing.T) {
+	now := []event.Behind{{Place: "s1"}, {Place: "s2", Shops: 3, Oldest: night.Add(-12 * time.Second)}, {Place: "s3", Shops: 1, Oldest: night.Add(-time.Second)}}
+	var past []event.Moment
+	for i := range 60 {
+		at := night.Add(time.Duration(i-60) * 5 * time.Second)
+		past = append(past, event.Moment{At: at, Places: []event.Behind{{Place: "s1"}, {Place: "s2", Shops: i % 4, Oldest: at.Add(-time.Duration(i) * time.Second)}}})
+	}
+	v := shardsBehind(frame("processes", "Partitions"), now, past, map[string]int{"s3": 2})
+	if v.State != "bad" || v.Verdict != "Events of 4 shops wait in the 3 shards that this process delivers. 2 events are parked." {
+		t.Errorf("%s: %s", v.State, v.Verdict)
+	}
+	var rows []string
+	for _, r := range v.Rows {
+		rows = append(rows, fmt.Sprintf("%s %s %s %s %s %d", r.Number, r.State, r.Word, r.Waiting, r.Oldest, r.Parked))
+	}
+	if want := []string{"s2 bad Behind 3 12s 0", "s3 warn Events parked 1 1s 2", "s1 good Up to date 0  0"}; !slices.Equal(rows, want) {
+		t.Errorf("%q, want %q", rows, want)
+	}
+	if len(v.Labels) != 60 || v.Waiting[59] != 3 || v.Oldest[59] != 59 || v.Rows[0].Lately[58] != 2 {
+		t.Errorf("%+v", v)
+	}
+	if none := shardsBehind(frame("", ""), nil, nil, nil); none.Verdict != "This process delivers no shard's events: see Processes for who does." {
+		t.Errorf("%+v", none)
+	}
+}
+
 func TestPartitionsThatDoNotComeOnAreFirst(t *testing.T) {
 	v := behind()
 	if v.State != "bad" || v.Verdict != "1 of 6 partitions do not come on; 82 records wait." {
