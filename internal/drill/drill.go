@@ -22,7 +22,7 @@ type Options struct {
 	Without bool     `help:"Turn the protection off: the drill must then fall short." xor:"how"`
 	Both    bool     `help:"Run each with its protection and then without." xor:"how"`
 	Full    bool     `help:"Run what takes longer than minutes instead: F-5, F-5-reads and F-18 have that."`
-	Part    int      `hidden:"" default:"1" help:"With --full: one part of so many, to see whether it runs."`
+	Part    int      `default:"1" placeholder:"N" help:"With --full, one part of so many."`
 	Doc     string   `help:"Markdown file that gets the results, with the date and the machine; those of other drills stay." type:"path"`
 }
 
