@@ -47,7 +47,7 @@ func TestAnEarlyFenceLosesWrites(t *testing.T) {
 		})
 		return err
 	}
-	for range 12 {
+	for range 4 { // each loses some: who asks in between sees what is under way as lost
 		now, err := f.ByID(t.Context(), room.Shop())
 		if err != nil {
 			t.Fatal(err)
@@ -56,9 +56,6 @@ func TestAnEarlyFenceLosesWrites(t *testing.T) {
 		goTo(t, m, now, to)
 		if w.stop == nil {
 			w.begin(t) // on a database: files have one writer at a time
-		}
-		if lost, _ := w.lost(t); lost > 0 {
-			break
 		}
 	}
 	w.end()
