@@ -213,7 +213,7 @@ func (c *Control) goOn(ctx context.Context, from *place, dsn string) error {
 type fenced interface{ atFence(reading bool) }
 
 func (s *pgSession) atFence(reading bool) {
-	s.ahead = append(s.ahead, ahead{`SELECT haat_control($1)`, []any{reading}})
+	s.ahead = append(s.ahead, ahead{text: `SELECT haat_control($1)`, args: []any{reading}})
 }
 
 // View runs fn in one read-only snapshot. It goes on while the database moves.

@@ -76,3 +76,22 @@ func (t *Tx) Doc(ctx context.Context) ([]byte, error) {
 	}
 	return doc, err
 }
+
+// WantDoc has the next statement bring the settings document along: on
+// PostgreSQL it then costs no round trip of its own.
+func (t *Tx) WantDoc() {
+	s, ok := t.s.session.(*pgSession)
+	if !ok || t.known || t.wants {
+		return
+	}
+	t.wants = true
+	t.s.n.Add(1)
+	s.ahead = append(s.ahead, ahead{text: readDoc.postgres, args: []any{int64(t.shop)}, row: func(scan func(...any) error) error {
+		var doc []byte
+		err := scan(&doc)
+		if err == nil && !t.known {
+			t.doc, t.known = doc, true
+		}
+		return err
+	}})
+}

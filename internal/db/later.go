@@ -85,7 +85,7 @@ func (s *pgSession) later(ctx context.Context, q *stmt, args []any) error {
 		_, err := s.exec(ctx, q, args)
 		return err
 	}
-	s.ahead = append(s.ahead, ahead{q.postgres, args})
+	s.ahead = append(s.ahead, ahead{text: q.postgres, args: args})
 	s.work = true
 	return nil
 }

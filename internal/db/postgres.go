@@ -185,7 +185,7 @@ func (e *postgres) writeOnce(ctx context.Context, w *work) (again bool, err erro
 	}
 	if err = safely(func() error { return w.run(s) }); err == nil {
 		if w.shop != 0 && w.tick == nil && (s.answered || s.work) {
-			s.ahead, s.work = append(s.ahead, ahead{holdTerm, []any{w.shop}}), true
+			s.ahead, s.work = append(s.ahead, ahead{text: holdTerm, args: []any{w.shop}}), true
 		}
 		err = s.commit(ctx, w.tick)
 	}
@@ -237,10 +237,11 @@ type pgSession struct {
 	work     bool // a statement of a caller waits in ahead
 }
 
-// ahead is a statement whose answer nobody reads.
+// ahead is a statement whose answer nobody waits for.
 type ahead struct {
 	text string
 	args []any
+	row  func(scan func(...any) error) error // what it answers, if that is read at all
 }
 
 func (e *postgres) begin(ctx context.Context, with string) (*pgSession, error) {
@@ -263,11 +264,28 @@ func (s *pgSession) batch() (b *pgx.Batch, sent []ahead) {
 
 func skip(res pgx.BatchResults, sent []ahead) error {
 	for _, a := range sent {
-		if _, err := res.Exec(); err != nil {
+		var err error
+		if a.row == nil {
+			_, err = res.Exec()
+		} else {
+			err = answer(res, a.row)
+		}
+		if err != nil {
 			return fmt.Errorf("%s: %w", firstLine(a.text), err)
 		}
 	}
 	return nil
+}
+
+func answer(res pgx.BatchResults, row func(scan func(...any) error) error) error {
+	rows, err := res.Query()
+	for err == nil && rows.Next() {
+		err = row(rows.Scan)
+	}
+	if rows.Close(); err == nil {
+		err = rows.Err()
+	}
+	return err
 }
 
 // fail keeps the error of a statement. The transaction ends with it, and may
@@ -338,14 +356,10 @@ func (s *pgSession) queries(ctx context.Context, all []asked) (err error) {
 		return s.fail(err)
 	}
 	for _, a := range all {
-		rows, err := res.Query()
-		for err == nil && rows.Next() {
+		err := answer(res, func(scan func(...any) error) error {
 			s.answered = true
-			err = a.row(rows.Scan)
-		}
-		if rows.Close(); err == nil {
-			err = rows.Err()
-		}
+			return a.row(scan)
+		})
 		if err != nil {
 			return s.fail(err)
 		}

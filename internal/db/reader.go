@@ -159,6 +159,7 @@ type Tx struct {
 	doc   []byte
 	known bool // doc has been read or written
 	wrote bool // doc has been written
+	wants bool // doc comes with the next statement
 }
 
 func (t *Tx) Shop() id.Shop  { return t.shop }

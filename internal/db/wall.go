@@ -92,7 +92,7 @@ func leave(s session) {
 }
 
 func (s *pgSession) enter(shop int64) {
-	s.ahead = append(s.ahead, ahead{enterShop, []any{shop}})
+	s.ahead = append(s.ahead, ahead{text: enterShop, args: []any{shop}})
 }
 
 func (s *pgSession) enterToWrite(shop int64) { s.enterIn(shop, 0) }
@@ -100,7 +100,7 @@ func (s *pgSession) enterToWrite(shop int64) { s.enterIn(shop, 0) }
 // enterIn is as enterToWrite, for a transaction that writes if the shard's term
 // is the one that the program knows.
 func (s *pgSession) enterIn(shop, term int64) {
-	s.ahead = append(s.ahead, ahead{enterWrite, []any{shop, term}})
+	s.ahead = append(s.ahead, ahead{text: enterWrite, args: []any{shop, term}})
 }
 
 func (s *pgSession) leave() { s.ahead = append(s.ahead, ahead{text: leaveShops}) }

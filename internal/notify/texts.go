@@ -222,9 +222,14 @@ var (
 // draft says something of an order in the shop's own words, or in ours.
 func (p *Post) draft(ctx context.Context, tx *db.Tx, s shop.Settings, kind Kind, f fields) (draft, error) {
 	language := languageOf(s.Locale)
-	own, found, err := db.One(ctx, tx, readText, func(w *Words) []any { return []any{&w.Subject, &w.Long, &w.Short} }, kind, language)
-	if err != nil {
-		return draft{}, err
+	var own Words
+	var found bool
+	var err error
+	if s.Notices != shop.NoticesOurs {
+		own, found, err = db.One(ctx, tx, readText, func(w *Words) []any { return []any{&w.Subject, &w.Long, &w.Short} }, kind, language)
+		if err != nil {
+			return draft{}, err
+		}
 	}
 	said, bad := own.say(f)
 	if !found || bad != nil { // it was looked at when it was saved: another haat knows other fields
@@ -301,7 +306,10 @@ func setText(ctx context.Context, tx *db.Tx, in SetTextIn) (Text, error) {
 	if !slices.Contains(Languages, b.Language) {
 		return Text{}, fault.Invalid("/language", "There is no such language: %s.", strings.Join(Languages, ", "))
 	}
-	var err error
+	settings, err := shop.ToChange(ctx, tx)
+	if err != nil {
+		return Text{}, err
+	}
 	if b.Words == (Words{}) {
 		_, err = tx.Exec(ctx, dropText, b.Kind, b.Language)
 	} else if err = b.Words.check(); err == nil {
@@ -311,10 +319,24 @@ func setText(ctx context.Context, tx *db.Tx, in SetTextIn) (Text, error) {
 		return Text{}, err
 	}
 	all, err := allTexts(ctx, tx)
-	for _, t := range all {
-		if t.Kind == b.Kind && t.Language == b.Language {
-			return t, err
+	if err != nil {
+		return Text{}, err
+	}
+	// Every order reads the settings, and so need not look for words that are not there.
+	whose := shop.NoticesOurs
+	if slices.ContainsFunc(all, func(t Text) bool { return t.Own }) {
+		whose = shop.NoticesOwn
+	}
+	if settings.Notices != whose {
+		settings.Notices = whose
+		if err := shop.Write(ctx, tx, settings); err != nil {
+			return Text{}, err
 		}
 	}
-	return Text{}, err
+	for _, t := range all {
+		if t.Kind == b.Kind && t.Language == b.Language {
+			return t, nil
+		}
+	}
+	return Text{}, fault.NotFound("There is no such notice.")
 }

@@ -1,6 +1,7 @@
 package notify_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -50,6 +51,17 @@ func TestAShopsOwnTexts(t *testing.T) {
 		if phone != "Chai House has 1001. https://chai.haat.test/orders/tok1001" ||
 			mail != "Namaste Asha\nChai House says: 1001 of ₹1,248.\nWith delivery.\n\nFollow it here:\nhttps://chai.haat.test/orders/tok1001\n" {
 			s.t.Errorf("%q\n%q", phone, mail)
+		}
+		s.change(func(tx *db.Tx) error { // as an older program left it
+			d, err := shop.Of(s.t.Context(), tx)
+			if err == nil && d.Notices != shop.NoticesOwn {
+				s.t.Errorf("whose words: %q", d.Notices)
+			}
+			d.Notices = ""
+			return errors.Join(err, shop.Write(s.t.Context(), tx, d))
+		})
+		if phone, _ = s.told(c, placed(1004, "+919876543213", "")); phone != "Chai House has 1004. https://chai.haat.test/orders/tok1004" {
+			s.t.Errorf("before it was noted that there are own texts: %q", phone)
 		}
 		for _, language := range notify.Languages {
 			if got, err := s.setText(notify.Placed, language, notify.Words{}); err != nil || got.Own {

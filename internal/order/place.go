@@ -36,16 +36,17 @@ func (p *PriceChanged) Unwrap() error { return p.fault }
 // at the same time last: the customer, the order's own rows, stock, and at the
 // very end the shop's counter, so that its row is locked for two statements.
 func place(ctx context.Context, tx *db.Tx, in PlaceIn) (Placed, error) {
-	settings, err := shop.Of(ctx, tx)
-	if err != nil {
-		return Placed{}, err
-	}
 	b := in.Body
 	o := Order{ID: id.Order(id.New[struct{}]()), Token: id.Token(16), Status: StatusPlaced, PlacedAt: tx.Now(),
 		Payment: Payment{Method: b.Payment, Status: PaymentPending}}
 	o.StatusURL = statusURL(o.Token)
 
+	tx.WantDoc()
 	items, goods, err := ordered(ctx, tx, &b, o.Token)
+	if err != nil {
+		return Placed{}, err
+	}
+	settings, err := shop.Of(ctx, tx)
 	if err != nil {
 		return Placed{}, err
 	}

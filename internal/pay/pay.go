@@ -108,9 +108,10 @@ var (
 
 func scan(p *Payment) []any { return []any{&p.Order, &p.Method, &p.Status, &p.Amount, &p.At} }
 
-// Open begins an order's payment. An order has one: a second is db.ErrUnique.
+// Open begins an order's payment. An order has one: with a second the change
+// ends in db.ErrUnique.
 func Open(ctx context.Context, tx *db.Tx, order id.Order, method Method, amount int64) (Payment, error) {
-	_, err := tx.Exec(ctx, open, order, string(method), amount, tx.Now())
+	err := tx.Later(ctx, open, order, string(method), amount, tx.Now())
 	return Payment{Order: order, Method: method, Status: Pending, Amount: amount, At: tx.Now()}, err
 }
 

@@ -29,7 +29,7 @@ func Defaults(name, country, currency string) Settings {
 	return Settings{
 		Name: name, Country: country, Currency: currency, Locale: localeOf(country), Timezone: timezoneOf(country),
 		COD: true, Delivery: Delivery{Countries: []string{country}}, HoldHours: 24, PricesIncludeTax: true,
-		Theme: DefaultTheme(), Policies: []string{},
+		Theme: DefaultTheme(), Policies: []string{}, Notices: NoticesOurs,
 	}
 }
 

@@ -34,7 +34,17 @@ type Settings struct {
 	Policies         []string `json:"policies"`        // the kinds that have a text, in the order of PolicyKinds
 	Hooks            []string `json:"hooks,omitempty"` // the topics that the shop's webhooks want; package hook keeps it
 	Reach            Reach    `json:"reach,omitzero"`  // never shown
+	// Notices tells whose words order notices have: NoticesOurs, NoticesOwn if some
+	// may have the shop's own, or nothing in a shop that was written before this
+	// was noted. Package notify keeps it.
+	Notices string `json:"notices,omitempty"`
 }
+
+// Whose words order notices have.
+const (
+	NoticesOurs = "ours"
+	NoticesOwn  = "own"
+)
 
 // Reach is how whoever opened the shop is told of orders while the shop has no
 // phone or e-mail of its own. Either may be empty.

@@ -48,8 +48,7 @@ func scanEntry(e *Entry) []any {
 // record writes an entry, whose id and time it fills in.
 func record(ctx context.Context, tx *db.Tx, e Entry) error {
 	e.ID = id.Entry(db.NewID[struct{}](tx))
-	_, err := tx.Exec(ctx, putEntry, e.Variant, e.ID, string(e.Kind), e.Quantity, e.Available, e.Order, e.Note, tx.Now())
-	return err
+	return tx.Later(ctx, putEntry, e.Variant, e.ID, string(e.Kind), e.Quantity, e.Available, e.Order, e.Note, tx.Now())
 }
 
 // History gives a variant's ledger, newest first, before an entry (zero for
