@@ -64,8 +64,27 @@ func BenchmarkOrderOnPostgres(b *testing.B) {
 	}
 }
 
+// An order by itself goes to PostgreSQL five times: for the goods and the
+// settings, with the customer, with what it takes, for its number, and to be
+// committed.
+func TestAnOrderTravelsLittle(t *testing.T) {
+	proxy := dbtest.NewProxy(t, dbtest.Postgres(t), 0)
+	f := fleettest.OpenFleet(t, t.TempDir(), dbtest.Postgres(t), proxy.DSN+"&pool_max_conns=1", schemas, nil)
+	room := fleettest.NewShop(t, f, "shop")
+	variant := stocked(t, room)
+	for i := range 4 { // statements are prepared the first time
+		before := proxy.Trips()
+		if _, err := order.Place.Do(t.Context(), room, op.Caller{Session: "shopper"}, wants(variant, 1)); err != nil {
+			t.Fatal(err)
+		}
+		if trips := proxy.Trips() - before; i == 3 && trips > 5 {
+			t.Errorf("%d round trips", trips)
+		}
+	}
+}
+
 // stocked opens a shop for orders and gives it something to sell.
-func stocked(b *testing.B, room *fleet.Room) id.Variant {
+func stocked(b testing.TB, room *fleet.Room) id.Variant {
 	b.Helper()
 	_, err := room.Change(b.Context(), func(tx *db.Tx) error {
 		return shop.Write(b.Context(), tx, shop.Defaults("Test", "IN", "INR"))
