@@ -212,8 +212,18 @@ func (c *Cache[V]) hit(k Key, e *entry[V], now time.Time) {
 // error, and a fill that takes longer than callers are patient, gives them the
 // entry that was there, if one was, as Stale.
 func (c *Cache[V]) Fetch(ctx context.Context, k Key, fill func(context.Context) (Filled[V], error)) (V, Outcome, error) {
+	return c.FetchAfter(ctx, k, db.Mark{}, fill)
+}
+
+// FetchAfter is Fetch for a caller who has seen least, a mark of the shop: for
+// an entry that was read before it there is no patience, nor is one a hit. The
+// caller waits for a fill as long as ctx lets it. fill must read at or after
+// least. An older entry is given only as Stale, when a fill has failed, or when
+// the database itself stands before least: what was written there is lost.
+func (c *Cache[V]) FetchAfter(ctx context.Context, k Key, least db.Mark, fill func(context.Context) (Filled[V], error)) (V, Outcome, error) {
 	old, there := c.entries.GetIfPresent(k)
-	if there && c.holds(old) {
+	holds := there && c.holds(old)
+	if holds && old.saw(least) {
 		now := c.now()
 		if again := old.again.Load(); now.UnixMicro() >= again &&
 			old.again.CompareAndSwap(again, now.Add(c.o.Retry).UnixMicro()) {
@@ -222,7 +232,7 @@ func (c *Cache[V]) Fetch(ctx context.Context, k Key, fill func(context.Context) 
 		c.hit(k, old, now)
 		return old.value, Hit, nil
 	}
-	if there && c.now().UnixMicro() < old.enough.Load() {
+	if there && old.saw(least) && c.now().UnixMicro() < old.enough.Load() {
 		c.stats.Stales.Add(1)
 		return old.value, Stale, nil
 	}
@@ -234,8 +244,10 @@ func (c *Cache[V]) Fetch(ctx context.Context, k Key, fill func(context.Context) 
 		defer t.Stop()
 		patience = t.C
 	}
+	var before *entry[V] // the newest that was filled, when that is before least
 	for range maxJoins {
-		f, first, err := c.join(k, old, false, fill)
+		// What holds here, but is before least, another process may have made.
+		f, first, err := c.join(k, old, holds, fill)
 		if err != nil {
 			c.stats.Refusals.Add(1)
 			return none, 0, err
@@ -251,7 +263,7 @@ func (c *Cache[V]) Fetch(ctx context.Context, k Key, fill func(context.Context) 
 				if old == nil { // meanwhile there may be one
 					old, _ = c.entries.GetIfPresent(k)
 				}
-				if old == nil {
+				if old == nil || !old.saw(least) {
 					continue // to wait
 				}
 				c.leave(f, k)
@@ -270,6 +282,10 @@ func (c *Cache[V]) Fetch(ctx context.Context, k Key, fill func(context.Context) 
 			c.stats.Stales.Add(1)
 			return old.value, Stale, nil
 		}
+		if !f.entry.saw(least) {
+			before, old, holds = f.entry, f.entry, true
+			continue
+		}
 		// Asked now, not at the fill's end: a caller can still join between the
 		// two, after a change that the fill has not seen.
 		if c.holds(f.entry) || f.entry.mark.Compare(arrived) >= 0 {
@@ -284,6 +300,10 @@ func (c *Cache[V]) Fetch(ctx context.Context, k Key, fill func(context.Context) 
 		}
 		// It had read before a change that the caller may know of.
 	}
+	if before != nil {
+		c.stats.Stales.Add(1)
+		return before.value, Stale, nil
+	}
 	return none, 0, fault.Busy(time.Second, "This page is being changed too often to be shown. Try again in a moment.")
 }
 
@@ -291,6 +311,9 @@ func (c *Cache[V]) Fetch(ctx context.Context, k Key, fill func(context.Context) 
 // the caller came, and so has seen all that was acknowledged then; more are
 // needed only when a replica lags.
 const maxJoins = 4
+
+// saw reports whether an entry was read at m or later.
+func (e *entry[V]) saw(m db.Mark) bool { return m == (db.Mark{}) || e.mark.Compare(m) >= 0 }
 
 // decided reports whether an error is an answer, rather than the want of one.
 func decided(err error) bool { return fault.Of(err) != nil && !fault.Is(err, fault.KindBusy) }

@@ -276,6 +276,112 @@ func TestPatience(t *testing.T) {
 	await(t, func() bool { v, ok := c.Get(Key{theShop, "a"}); return ok && v == "a=1 " })
 }
 
+// Writers look at what they have written, by its mark, through a process that
+// hears of the writes late, and whose fills take much longer than callers are
+// patient. None is given what is older; nobody else waits longer than that for
+// what is there. Without the mark many are.
+func TestWhoHasSeenAWriteIsGivenNothingOlder(t *testing.T) {
+	run := func(marked bool) (older, looks, stales int64) {
+		c, w := New[string](Options[string]{Bytes: 1 << 20, Patience: time.Millisecond}), newWorld()
+		fetch(t, c, w, "a", "a")
+		slowly := func(ctx context.Context) (Filled[string], error) {
+			got, err := w.fill("a")(ctx)
+			<-time.After(10 * time.Millisecond) // after it has read
+			return got, err
+		}
+		var bad, seen, others atomic.Int64
+		ended := make(chan struct{})
+		var people, writers sync.WaitGroup
+		for range 4 {
+			people.Go(func() {
+				for {
+					select {
+					case <-ended:
+						return
+					default:
+					}
+					_, how, err := c.Fetch(context.Background(), Key{theShop, "a"}, slowly)
+					if err != nil {
+						t.Error(err)
+					}
+					if how == Stale {
+						others.Add(1)
+					}
+				}
+			})
+		}
+		for i := range 8 {
+			writers.Go(func() {
+				to := c
+				if i%2 == 0 {
+					to = nil // as one of another process
+				}
+				for range 20 {
+					n := w.change(to, "a")
+					least := db.Mark{}
+					if marked {
+						least = db.Mark{Shop: theShop, Epoch: 1, Term: 1, N: n}
+					}
+					v, how, err := c.FetchAfter(context.Background(), Key{theShop, "a"}, least, slowly)
+					if err != nil || marked && how == Stale {
+						t.Errorf("%q (%v), %v", v, how, err)
+					}
+					var got int64
+					if _, err := fmt.Sscanf(v, "a=%d", &got); err != nil {
+						t.Errorf("%q: %v", v, err)
+					}
+					if seen.Add(1); got < n {
+						bad.Add(1)
+					}
+				}
+			})
+		}
+		writers.Wait()
+		close(ended)
+		people.Wait()
+		return bad.Load(), seen.Load(), others.Load()
+	}
+	if older, looks, stales := run(true); older > 0 || looks != 160 || stales == 0 {
+		t.Errorf("%d of %d looks were older than the write; %d others were given what was there", older, looks, stales)
+	}
+	if older, _, _ := run(false); older == 0 {
+		t.Error("without the mark nothing was older: this test can't fail")
+	}
+}
+
+func TestAMarkWhenTheDatabaseIsAway(t *testing.T) {
+	c, w := New[string](Options[string]{Bytes: 1 << 20, Patience: time.Minute}), newWorld()
+	key, least := Key{theShop, "a"}, db.Mark{Shop: theShop, Epoch: 1, Term: 1, N: 1}
+	fetch(t, c, w, "a", "a")
+	w.broken.Store(true)
+	w.change(c, "a")
+	if v, how, err := c.FetchAfter(t.Context(), key, least, w.fill("a")); v != "a=0 " || how != Stale || err != nil {
+		t.Errorf("%q (%v), %v", v, how, err)
+	}
+	w.broken.Store(false) // others are still given what is there, for a second
+	if v, how := fetch(t, c, w, "a", "a"); v != "a=0 " || how != Stale {
+		t.Errorf("without a mark: %q (%v)", v, how)
+	}
+	if v, how, err := c.FetchAfter(t.Context(), key, least, w.fill("a")); v != "a=1 " || how != Fill || err != nil {
+		t.Errorf("%q (%v), %v", v, how, err)
+	}
+	least.N = 9 // was lost, and the clock set back
+	if v, how, err := c.FetchAfter(t.Context(), key, least, w.fill("a")); v != "a=1 " || how != Stale || err != nil {
+		t.Errorf("%q (%v), %v", v, how, err)
+	}
+	w.mu.Lock()
+	w.slow = make(chan struct{})
+	defer close(w.slow)
+	w.mu.Unlock()
+	w.change(c, "a")
+	least.N = 2
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if v, how, err := c.FetchAfter(ctx, key, least, w.fill("a")); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a caller waits longer than they can: %q (%v), %v", v, how, err)
+	}
+}
+
 func TestAnAnswerThatSaysNoEndsTheEntry(t *testing.T) {
 	c, w := New[string](Options[string]{Bytes: 1 << 20}), newWorld()
 	fetch(t, c, w, "a", "a")

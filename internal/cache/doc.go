@@ -13,7 +13,8 @@
 //
 // [Cache.Fetch] runs one fill for a key however many ask. Whoever asks after
 // a write was acknowledged sees at least that write, also when they join a
-// fill that was under way before.
+// fill that was under way before. [Cache.FetchAfter] is for who brings the mark
+// of a write that this process may not have heard of.
 //
 // Floors are kept for shops that have entries or fills under way, and for no
 // others: memory follows what is cached, not how many shops there are.

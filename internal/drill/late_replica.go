@@ -111,9 +111,10 @@ func replicaLags(ctx context.Context, r *run) error {
 		} else if shown < price {
 			stale.Add(1)
 		}
-		status, page, err := get(ctx, a.addr, shop.host, "/products/"+shop.handle)
-		if err != nil || status != 200 {
-			return fmt.Errorf("the page answers %d, %w", status, err)
+		look.addr, look.path, look.consistency = a.addr, "/products/"+shop.handle, ""
+		var page string
+		if _, err := look.do(ctx, &page); err != nil {
+			return fmt.Errorf("the page: %w", err)
 		}
 		if dearest(page) < price { // others may have saved meanwhile, and dearer
 			stale.Add(1)

@@ -59,7 +59,13 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "%s %s %d", r.Method, r.URL.RequestURI(), len(b))
 		return
 	}
-	err := s.pages.Serve(w, r, theShop, path, func(context.Context) (Page, error) {
+	var seen db.Mark // unsigned, as nobody lies here
+	if text := r.Header.Get("Haat-Mark"); text != "" {
+		seen, _ = db.ParseMark(theShop, text)
+	} else if k, err := r.Cookie("haat_mark"); err == nil {
+		seen, _ = db.ParseMark(theShop, k.Value)
+	}
+	err := s.pages.Serve(w, r, theShop, path, seen, func(context.Context) (Page, error) {
 		s.fills.Add(1)
 		if s.fail.Load() {
 			return Page{}, errors.New("the database is away")
@@ -231,6 +237,35 @@ func TestStaleIsSaid(t *testing.T) {
 	}
 }
 
+// A page is made anew for who brings a mark that it is older than, by header or
+// cookie, although nobody here has heard of the change; with the front too.
+func TestWhoBringsAMarkGetsNoOlderPage(t *testing.T) {
+	s := newSite(Options{})
+	addr, f := serve(t, s, true)
+	warm(t, addr)
+	ask := func(header string) string {
+		return fmt.Sprint(exchange(t, addr, []byte("GET /kept/a HTTP/1.1\r\nHost: a.test\r\n"+header+"\r\n"), 0))
+	}
+	ask("")
+	before, _ := f.Served()
+	for i, header := range []string{"Haat-Mark: 1.1.2\r\n", "Cookie: x=y; haat_mark=1.1.3; z=1\r\n"} {
+		s.n.Add(1) // nobody says so
+		old, now := fmt.Sprintf("as of %d<", i+1), fmt.Sprintf("as of %d<", i+2)
+		if got := ask(""); !strings.Contains(got, old) {
+			t.Errorf("without a mark: %.300s", got)
+		}
+		if got := ask(header); !strings.Contains(got, now) {
+			t.Errorf("with %q: %.300s", header, got)
+		}
+		if got := ask(""); !strings.Contains(got, now) {
+			t.Errorf("afterwards: %.300s", got)
+		}
+	}
+	if n, _ := f.Served(); n != before+4 {
+		t.Errorf("the front has answered %d requests, not 4", n-before)
+	}
+}
+
 // exchange sends raw bytes, half-closes, and reads all that comes back, as
 // responses.
 func exchange(t testing.TB, addr string, raw []byte, piece int) (answers []string) {
@@ -298,6 +333,7 @@ var streams = []string{
 	"GET /kept/gone HTTP/1.1\r\nHost: a.test\r\n\r\nGET /kept/a HTTP/1.1\r\nHost: a.test\r\n\r\n",
 	"HEAD /kept/a HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n",
 	"\r\nGET /kept/a HTTP/1.1\r\nHost: a.test\r\n\r\n",
+	"GET /kept/a HTTP/1.1\r\nHost: a.test\r\nCookie: a=b; haat_mark=1.1.1\r\n\r\nGET /kept/bb HTTP/1.1\r\nHost: a.test\r\nCookie: a=b\r\n\r\n",
 	"GET /kept/a HTTP/1.1\r\nHost: a.test\r\nExpect: 100-continue\r\n\r\n",
 	"GET /kept/a HTTP/1.1\r\nHost: a.test\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n",
 	"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",

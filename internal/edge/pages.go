@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"haat/internal/cache"
+	"haat/internal/db"
 	"haat/internal/fleet"
 	"haat/internal/id"
 )
@@ -71,11 +72,13 @@ type Fill func(context.Context) (Page, error)
 
 // Serve answers a GET or HEAD with the page of that name in the shop, from
 // what is kept or by fill. name is all that the page may depend on beside the
-// shop: the path, and what of the query means something.
-func (p *Pages) Serve(w http.ResponseWriter, r *http.Request, shop id.Shop, name string, fill Fill) error {
+// shop: the path, and what of the query means something. Who has seen a mark of
+// the shop is given no page that was made before it, but for want of any: then
+// it says that it is stale. fill must read at or after seen.
+func (p *Pages) Serve(w http.ResponseWriter, r *http.Request, shop id.Shop, name string, seen db.Mark, fill Fill) error {
 	want := accepted(r.Header.Get("Accept-Encoding"))
 	key := cache.Key{Shop: shop, Name: name}
-	k, how, err := p.cache.Fetch(r.Context(), key, filling(want, fill))
+	k, how, err := p.cache.FetchAfter(r.Context(), key, seen, filling(want, fill))
 	if err != nil {
 		return err
 	}

@@ -100,6 +100,9 @@ func (r *request) header(name, value []byte) bool {
 	case 5:
 		return !is(name, "range")
 	case 6:
+		if is(name, "cookie") {
+			return !bytes.Contains(value, markCookie)
+		}
 		return !is(name, "expect")
 	case 7:
 		return !is(name, "upgrade")
@@ -140,6 +143,9 @@ func (r *request) header(name, value []byte) bool {
 	}
 	return true
 }
+
+// markCookie is who brings a mark in a cookie: what is kept may be older.
+var markCookie = []byte("haat_mark=")
 
 // cutLine takes the first line off b, all of whose lines end in CR LF. A CR or
 // LF that stands alone stays in the line, where no rule allows it.

@@ -50,6 +50,15 @@ func (f *Fleet) sum(r *Room, text string) string {
 // need none.
 func (r *Room) Known() db.Mark { return r.fleet.known.of(r.entry.Shop) }
 
+// Heard tells the process of a mark of the shop that a client brought, which a
+// process gave: what is read here from now on, at the level session, has seen
+// it.
+func (r *Room) Heard(m db.Mark) {
+	if r.fleet.shards.Load().standbys[r.entry.Shard] != nil {
+		r.fleet.known.note(m)
+	}
+}
+
 // longest is the most that bounded may allow.
 const longest = time.Hour
 

@@ -9,8 +9,8 @@ import (
 	"haat/internal/fleet"
 )
 
-// markCookie keeps, for the API of one shop on one host, the mark of the last
-// write. A header Haat-Mark goes before it.
+// markCookie keeps, for one shop on one host, the mark of the last write by the
+// API. A header Haat-Mark goes before it.
 const markCookie = "haat_mark"
 
 // seenBy gives the mark that a caller has seen, by header or cookie. A cookie
@@ -32,6 +32,17 @@ func seenBy(r *http.Request, room *fleet.Room) (db.Mark, error) {
 	}
 	m, _ := room.Signed(k.Value)
 	return m, nil
+}
+
+// Seen gives the mark of the shop that a page's reader brings, by header or
+// cookie, as one of the API may; zero if none. Every read of this process at
+// the level session is at or after it from now on.
+func Seen(r *http.Request, room *fleet.Room) (db.Mark, error) {
+	m, err := seenBy(r, room)
+	if err == nil && m != (db.Mark{}) {
+		room.Heard(m)
+	}
+	return m, err
 }
 
 // asked gives how fresh a read must be: as the caller says, or as declared, and
@@ -64,9 +75,9 @@ func (g *Registry) say(c Call, i Info, served fleet.Served, mark, server *string
 	if i.Kind == "read" {
 		return
 	}
-	path := "/api/v1"
+	path := "/" // a host of the shop's own: its pages are after the write too
 	if i.Role == Merchant {
-		path += "/shops/" + c.Room.Slug()
+		path = "/api/v1/shops/" + c.Room.Slug()
 	}
 	http.SetCookie(c.writer, &http.Cookie{
 		Name: markCookie, Value: *mark, Path: path, MaxAge: int(fleet.MarkFor / time.Second),

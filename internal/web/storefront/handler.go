@@ -62,6 +62,9 @@ func New(d Deps) http.Handler {
 	page := func(pattern string, h func(*visit) error) {
 		mux.Handle(pattern, s.pages.Handle(func(w http.ResponseWriter, r *http.Request) error {
 			room, err := s.Door.Shop(r, op.Shopper, "")
+			if err == nil {
+				_, err = op.Seen(r, room)
+			}
 			if err != nil {
 				return err
 			}

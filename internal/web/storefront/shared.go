@@ -29,6 +29,10 @@ func (s *Server) shared(h func(*visit) error, fields ...string) http.Handler {
 		if err != nil {
 			return err
 		}
+		seen, err := op.Seen(r, room)
+		if err != nil {
+			return err
+		}
 		shop := room.Shop()
 		plain := r.Clone(context.Background())
 		plain.Method, plain.Header, plain.Body = http.MethodGet, http.Header{}, http.NoBody
@@ -56,7 +60,7 @@ func (s *Server) shared(h func(*visit) error, fields ...string) http.Handler {
 			return edge.Page{Header: out.header, Body: out.body.Bytes(), Mark: v.mark, Tags: v.tags}, nil
 		}
 		if s.Edge != nil && len(name) <= longestName {
-			return s.Edge.Serve(w, r, shop, name, fill)
+			return s.Edge.Serve(w, r, shop, name, seen, fill)
 		}
 		page, err := fill(r.Context())
 		if err != nil {

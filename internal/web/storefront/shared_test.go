@@ -311,6 +311,76 @@ func TestASuspendedShopIsClosedAtOnce(t *testing.T) {
 	})
 }
 
+// A merchant saves in one process and looks at the page in another, which keeps
+// it, has heard of nothing, and reads from a replica that stands still. With the
+// mark of what was saved, by header or cookie, they see it; without it they do
+// not.
+func TestAPageIsAsNewAsTheMarkThatIsBrought(t *testing.T) {
+	c := fleettest.NewCluster(t, 1, everySchema, nil, nil)
+	ctx := t.Context()
+	s := newStreet(t, c.Fleet)
+	g, err := fleet.OpenFleet(ctx, fleet.Config{Control: c.Control(), Dir: t.TempDir(), Schemas: everySchema, Domain: fleettest.Domain, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close()
+	c.Await(t, "the replica serves there too", func() bool {
+		all := g.Replicas()
+		return len(all) == 1 && all[0].State == fleet.ReplicaServing
+	})
+	title := "Pot"
+	p, err := catalog.CreateProduct.Do(ctx, s.room, s.by, catalog.CreateIn{Body: catalog.ProductInput{Title: &title,
+		Variants: &[]catalog.VariantInput{{Price: money.Money{Amount: 1001_00, Currency: "INR"}}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cookies := web.NewCookies([]byte("key"), false)
+	there := storefront.New(storefront.Deps{
+		Fleet: g, Finder: search.NewFinder(search.Options{}), Edge: edge.New(g, edge.Options{Bytes: 16 << 20}), Door: api.NewDoor(g, nil, cookies, api.Limits{PerIP: 1000, PerPerson: 1000}), Cookies: cookies, Log: slog.New(slog.DiscardHandler),
+		URL: "http://haat.test", ShopURL: func(slug string) string { return "http://" + slug + ".haat.test" },
+	})
+	look := func(name, value string) (status int, page string) {
+		r := httptest.NewRequest("GET", "http://a.haat.test/products/pot", nil)
+		if name != "" {
+			r.Header.Set(name, value)
+		}
+		w := httptest.NewRecorder()
+		there.ServeHTTP(w, r)
+		return w.Code, w.Body.String()
+	}
+	c.Await(t, "the page is seen there", func() bool {
+		status, page := look("", "")
+		return status == 200 && strings.Contains(page, "1,001")
+	})
+	signer, err := g.ByID(ctx, s.room.Shop()) // the key is one for all processes, but not here
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Replicas[0].PauseReplay()
+	defer c.Replicas[0].ResumeReplay()
+	for i, header := range []string{"Haat-Mark", "Cookie"} {
+		var in catalog.PriceChange
+		in.Variant, in.Body.Price = p.Variants[0].ID.String(), money.Money{Amount: int64(1002+i) * 100, Currency: "INR"}
+		if _, err := catalog.SetPrice.Do(ctx, s.room, s.by, in); err != nil {
+			t.Fatal(err)
+		}
+		mark := signer.Sign(s.room.Known())
+		if header == "Cookie" {
+			mark = "haat_mark=" + mark
+		}
+		was, is := fmt.Sprintf("1,00%d", 1+i), fmt.Sprintf("1,00%d", 2+i)
+		if _, page := look("", ""); !strings.Contains(page, was) {
+			t.Errorf("without a mark the page is not the one that was kept: this test can't fail")
+		}
+		if status, page := look(header, mark); status != 200 || !strings.Contains(page, is) {
+			t.Errorf("with the mark in %s: %d, and it does not show %s", header, status, is)
+		}
+	}
+	if status, _ := look("Haat-Mark", "1.1.900.99999999999.forged"); status == 200 {
+		t.Error("a mark that nobody gave is taken")
+	}
+}
+
 // What looks like a page's address once it is decoded is another address: it
 // neither gets the page that is kept, nor takes it away from those who come
 // for it.
