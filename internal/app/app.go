@@ -106,6 +106,7 @@ type App struct {
 	passKey   []byte               // what one process passes on to another is signed with it
 	draining  atomic.Bool          // soon no more requests will be taken
 	stopping  chan struct{}        // closed when live streams must end
+	ended     chan error           // why this process is to end by itself
 	workers   sync.WaitGroup
 	ctx       context.Context // of the workers
 	cancel    context.CancelFunc
@@ -130,7 +131,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (a *App, err error)
 	if err := cfg.Finish(); err != nil {
 		return nil, err
 	}
-	a = &App{cfg: cfg, log: log, started: time.Now(), meter: meter.New(), stopping: make(chan struct{})}
+	a = &App{cfg: cfg, log: log, started: time.Now(), meter: meter.New(), stopping: make(chan struct{}), ended: make(chan error, 1)}
 	ctx, a.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	a.ctx = ctx
 	share := cfg.Divide()
@@ -360,6 +361,9 @@ func (a *App) Serve(ctx context.Context, ready func()) error {
 	startDone()
 	select {
 	case err = <-failed:
+	case err = <-a.ended:
+		a.log.Error("this process ends, to be started again", "why", err)
+		a.drain(front, failed)
 	case <-ctx.Done():
 		a.drain(front, failed)
 	}

@@ -110,7 +110,7 @@ func (a *App) openCarrier(ctx context.Context) (err error) {
 		return err
 	}
 	a.kafka, err = event.OverKafka(ctx, a.fleet, a.bus, event.KafkaOptions{
-		Brokers: strings.Split(a.cfg.Kafka, ","), Topic: topic.Topic, Partitions: topic.Partitions, Retention: topic.Retention, Instance: a.member.Self().ID, Access: access,
+		Brokers: strings.Split(a.cfg.Kafka, ","), Topic: topic.Topic, Partitions: topic.Partitions, Retention: topic.Retention, Instance: a.member.Self().ID, Access: access, Restart: a.restart(),
 		Epoch: func(ctx context.Context) (int64, error) { return a.member.Epoch(ctx, "events of "+topic.Topic) },
 	}, a.log)
 	if err != nil {
@@ -122,6 +122,11 @@ func (a *App) openCarrier(ctx context.Context) (err error) {
 	a.meter.Counter("haat_events_publish_failures_total", "Tries to publish events that failed; they are tried again.", func() float64 { return float64(s.Failed.Load()) })
 	a.meter.Counter("haat_events_arrived_total", "Records that came from the topic, those that repeat others included.", func() float64 { return float64(s.Arrived.Load()) })
 	a.meter.Counter("haat_events_refused_total", "Records of the topic that could not be understood.", func() float64 { return float64(s.Refused.Load()) })
+	a.meter.Counters("haat_events_remedies_total", "What was tried about partitions that do not come on, by remedy.", []string{"remedy"}, func(put func(float64, ...string)) {
+		for remedy, n := range a.kafka.Remedied() {
+			put(float64(n), remedy)
+		}
+	})
 	a.meter.Gauges("haat_relay_oldest_seconds", "Age of the oldest event of a shard that is not published yet.", []string{"shard"}, func(put func(float64, ...string)) {
 		for _, r := range a.kafka.Relays() {
 			put(r.Age().Seconds(), r.Shard)
@@ -177,6 +182,20 @@ func (a *App) openCarrier(ctx context.Context) (err error) {
 		return time.Since(at).Seconds()
 	})
 	return nil
+}
+
+// restart gives what ends this process, with an error, so that whoever keeps it
+// starts it again; nil if it answers requests, which must go on.
+func (a *App) restart() func(why string) {
+	if a.cfg.does(roleWeb) || a.cfg.does(roleAPI) {
+		return nil
+	}
+	return func(why string) {
+		select {
+		case a.ended <- errors.New(why):
+		default:
+		}
+	}
 }
 
 // publishesWithin is how long an event may wait to be published before it is

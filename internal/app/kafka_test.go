@@ -1,6 +1,7 @@
 package app
 
 import (
+	"log/slog"
 	"net/url"
 	"slices"
 	"strings"
@@ -73,5 +74,28 @@ func TestAPlatformOverKafka(t *testing.T) {
 	}
 	if i := slices.IndexFunc(s.app.incidents.Open(), func(i meter.Incident) bool { return i.Name == relayStalled }); i < 0 || !strings.Contains(s.app.incidents.Open()[i].Detail, "Events of 1 shops wait") {
 		t.Errorf("open: %+v", s.app.incidents.Open())
+	}
+}
+
+// The last remedy for a partition that stands still ends a process that only
+// carries events, with an error; one that answers requests it never ends.
+func TestWhoIsEndedToStartAgain(t *testing.T) {
+	cfg := settings(t, t.TempDir())
+	a, err := quietly(t.Context(), cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	if a.restart() != nil {
+		t.Error("a process that serves pages is to be ended")
+	}
+	a.cfg.Roles = "worker,relay"
+	restart := a.restart()
+	if restart == nil {
+		t.Fatal("nothing ends one that only carries events")
+	}
+	err = a.Serve(t.Context(), func() { restart("partition 3 stands still"); restart("it does still") })
+	if err == nil || !strings.Contains(err.Error(), "partition 3 stands still") {
+		t.Errorf("it ended with %v", err)
 	}
 }

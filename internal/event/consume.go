@@ -47,10 +47,14 @@ type groupState struct {
 	committed map[int32]int64
 	turns     []time.Time // when partitions were given to this process
 	refused   []Refused   // the latest
+
+	orders   orders
+	wake     func() // has whoever reads look at orders
+	rejoined time.Time
 }
 
 func (g *groupState) init() {
-	g.fetching, g.committed = map[int32]problem{}, map[int32]int64{}
+	g.fetching, g.committed, g.wake = map[int32]problem{}, map[int32]int64{}, func() {}
 }
 
 // Refused is a record of the topic that could not be understood. It stays where
@@ -93,7 +97,15 @@ func (k *Kafka) Run(ctx context.Context) {
 	if k.await(ctx) != nil {
 		return
 	}
-	c := consumer{k}
+	for c := (consumer{k}); c.member(ctx); {
+		k.log.Warn("left the group of those that deliver, and joins it anew")
+	}
+}
+
+// member takes part in the group until ctx ends, or until it is to come back as
+// somebody new, which it reports.
+func (c consumer) member(ctx context.Context) (anew bool) {
+	k := c.Kafka
 	options := append(k.common(),
 		kgo.ConsumerGroup(k.groupName()),
 		kgo.ConsumeTopics(k.o.Topic),
@@ -116,31 +128,40 @@ func (k *Kafka) Run(ctx context.Context) {
 	if err != nil {
 		k.say(err)
 		k.log.Error("cannot take part in delivering events", "err", err)
-		return
+		return false
 	}
-	k.group.mu.Lock()
-	k.group.client = client
-	k.group.mu.Unlock()
+	commits, done := context.WithCancel(ctx)
+	defer done()
 	var all sync.WaitGroup
-	all.Go(func() { c.commitAll(ctx, client) })
-	for ctx.Err() == nil {
-		if !c.hasRoom() {
-			_ = pause(ctx, 10*time.Millisecond)
-			continue
+	all.Go(func() { c.commitAll(commits, client) })
+	for ctx.Err() == nil && !anew {
+		poll, stop := context.WithCancel(ctx)
+		k.group.mu.Lock()
+		k.group.client, k.group.wake = client, stop
+		k.group.mu.Unlock()
+		anew = c.told(ctx, client)
+		for poll.Err() == nil && !anew {
+			if !c.hasRoom() {
+				_ = pause(poll, 10*time.Millisecond)
+				continue
+			}
+			fetches := client.PollRecords(poll, fetchMost)
+			fetches.EachError(func(_ string, partition int32, err error) { c.failed(partition, err) })
+			fetches.EachRecord(func(r *kgo.Record) { c.take(ctx, r) })
 		}
-		fetches := client.PollRecords(ctx, fetchMost)
-		fetches.EachError(func(_ string, partition int32, err error) { c.failed(partition, err) })
-		fetches.EachRecord(func(r *kgo.Record) { c.take(ctx, r) })
+		stop()
 	}
+	done()
 	all.Wait()
 	if k.deserts.Load() {
 		closeWithin(client)
-		return
+		return false
 	}
 	leave, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
 	defer cancel()
 	c.leave(leave, client) // else it is found lost
 	closeWithin(client)
+	return anew && ctx.Err() == nil
 }
 
 // leave gives this process's partitions to the others. A member that has a name

@@ -3,6 +3,8 @@ package event
 import (
 	"context"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // Outlets sets how many shops' news is at hand at once. It is for tests.
@@ -66,6 +68,31 @@ func (k *Kafka) PauseAll() {
 	for n := range k.bus.topic.count.Load() {
 		k.group.client.PauseFetchPartitions(map[string][]int32{k.o.Topic: {n}})
 	}
+}
+
+// PassOver has the client believe that it has read all that is there.
+func (k *Kafka) PassOver(ends map[int32]int64) {
+	k.group.mu.Lock()
+	defer k.group.mu.Unlock()
+	to := map[int32]kgo.EpochOffset{}
+	for n, end := range ends {
+		to[n] = kgo.EpochOffset{Epoch: -1, Offset: end}
+	}
+	k.group.client.SetOffsets(map[string]map[int32]kgo.EpochOffset{k.o.Topic: to})
+}
+
+// Unhelped has nothing be tried about partitions that are stuck. Call it before
+// Watch.
+func (k *Kafka) Unhelped() { k.unhelped = true }
+
+// Ran has the process have run for so long.
+func (k *Kafka) Ran(d time.Duration) { k.began = time.Now().Add(-d) }
+
+// Remedy has remedies follow each other sooner, until undo.
+func Remedy(after, rejoins time.Duration) (undo func()) {
+	was, had := remedyAfter, rejoinEvery
+	remedyAfter, rejoinEvery = after, rejoins
+	return func() { remedyAfter, rejoinEvery = was, had }
 }
 
 // NamedWithin is how long after a deliverer's death a partition in which nothing

@@ -33,6 +33,10 @@ type KafkaOptions struct {
 	Access   Access
 	// Epoch gives numbers that rise over all processes; see [fleet.Member.Epoch].
 	Epoch func(context.Context) (int64, error)
+	// Restart ends this process, which is started again by whoever keeps it: the
+	// last remedy for a partition that it has and does not come on with. Nil: it
+	// does other things that must go on.
+	Restart func(why string)
 }
 
 // Kafka is the carrier of a fleet. For each shard that it serves, a relay
@@ -63,6 +67,10 @@ type Kafka struct {
 	watched    time.Time
 	samples    []Sample
 	canaries   map[int32]canary // while they are sent from here
+
+	began    time.Time
+	climbs   map[int32][]tried // what Watch has tried with partitions that are stuck
+	unhelped bool              // in a test: nothing is tried
 }
 
 // KafkaStats counts since the start.
@@ -71,8 +79,9 @@ type KafkaStats struct {
 	Failed    atomic.Int64 // tries to publish that failed
 	Arrived   atomic.Int64 // records of the topic, those that repeat included
 	Refused   atomic.Int64 // records that could not be understood
-	Remedies  atomic.Int64 // partitions that were paused and are fetched again
 	Left      atomic.Int64 // events too large for the topic, read from the outbox instead
+
+	remedies map[string]int64 // guarded by groupState.mu
 }
 
 // Misfit says in what a topic is not as it must be.
@@ -88,7 +97,7 @@ func OverKafka(ctx context.Context, f *fleet.Fleet, b *Bus, o KafkaOptions, log 
 	if err := o.Access.check(); err != nil {
 		return nil, err
 	}
-	k := &Kafka{fleet: f, bus: b, log: log, o: o, relays: map[string]*relay{}}
+	k := &Kafka{fleet: f, bus: b, log: log, o: o, relays: map[string]*relay{}, began: time.Now(), climbs: map[int32][]tried{}}
 	k.group.init()
 	var err error
 	k.client, err = kgo.NewClient(append(k.common(),

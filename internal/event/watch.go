@@ -77,7 +77,7 @@ type moved struct {
 // Watch looks once a second how far deliverers have come with each partition,
 // until ctx ends. It stands beside those that deliver and asks the brokers. A
 // partition with records left, of which none was settled for seven seconds, is
-// stuck; one with nothing left never is.
+// stuck; one with nothing left never is. What may help is tried ([Remedies]).
 func (k *Kafka) Watch(ctx context.Context) {
 	last := map[int32]moved{}
 	for n := 0; pause(ctx, watchPartitions) == nil; n++ {
@@ -94,13 +94,13 @@ func (k *Kafka) Watch(ctx context.Context) {
 		}
 		k.say(err)
 		if err == nil {
+			k.remedy(all, time.Now())
 			k.mu.Lock()
 			k.partitions, k.watched = all, time.Now()
 			if n%sampleEvery == 0 {
 				k.sample(all, k.watched)
 			}
 			k.mu.Unlock()
-			k.remedy(all)
 		}
 	}
 }
@@ -227,23 +227,3 @@ func (k *Kafka) judge(p *PartitionState, group string, since, now time.Time) {
 		set(StuckElsewhere, "%s has it, and does not come on", p.Holder)
 	}
 }
-
-// remedy does what can be done from here about partitions that are stuck.
-func (k *Kafka) remedy(all []PartitionState) {
-	k.group.mu.Lock()
-	client := k.group.client
-	k.group.mu.Unlock()
-	if client == nil {
-		return
-	}
-	for _, p := range all {
-		if p.Here && p.Stuck == StuckPaused && time.Since(p.Since) > remedyAfter {
-			client.ResumeFetchPartitions(map[string][]int32{k.o.Topic: {p.Partition}})
-			k.stats.Remedies.Add(1)
-			k.log.Warn("a partition of the topic of events was paused, and is fetched again", "partition", p.Partition)
-		}
-	}
-}
-
-// remedyAfter leaves time to say that something is stuck before it is mended.
-const remedyAfter = 20 * time.Second
