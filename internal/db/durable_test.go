@@ -2,6 +2,7 @@ package db
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"os"
 	osexec "os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -226,6 +228,113 @@ func TestALostBatchIsRunAgain(t *testing.T) {
 	for i, err := range results {
 		if (i == n/2) != errors.Is(err, boom) || i != n/2 && err != nil {
 			t.Errorf("change %d: %v", i, err)
+		}
+	}
+}
+
+// What fails after it has written leaves nothing in the batch, whose other
+// members are acknowledged with their rows, each run as often as it takes.
+func TestWhatFailsLeavesNothing(t *testing.T) {
+	ctx := t.Context()
+	s, err := open(ctx, filepath.Join(t.TempDir(), "s.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if _, err := s.Create(ctx, 1, 1, func(*Tx) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	e := s.e.(*sqlite)
+	boom, late := errors.New("boom"), errors.New("nothing was written")
+	rows := map[int]bool{}
+	var marks []Mark
+	key := 0
+	for _, round := range []struct {
+		name  string
+		fails func(i int) error
+	}{
+		{"before it writes", func(i int) error { return late }},
+		{"after it wrote", func(i int) error { return boom }},
+		{"after it wrote, again", func(i int) error { return boom }},
+	} {
+		const n = 24
+		guarded := e.guarded > 0
+		gate, held, begun := make(chan struct{}), make(chan struct{}), 0
+		results, got, runs := make([]error, n), make([]Mark, n), make([]int, n)
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			_, err := s.Change(ctx, 1, 1, func(*Tx) error {
+				if begun++; begun == 1 {
+					close(held)
+				}
+				<-gate
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+		<-held
+		for i := range n {
+			wg.Go(func() {
+				got[i], results[i] = s.Change(ctx, 1, 1, func(tx *Tx) error {
+					runs[i]++
+					if i%5 == 3 && round.fails(i) == late {
+						return late
+					}
+					if _, err := tx.Exec(ctx, putRow, key+i); err != nil {
+						return err
+					}
+					if i%5 == 3 {
+						return boom
+					}
+					return nil
+				})
+			})
+		}
+		for deadline := time.Now().Add(10 * time.Second); len(e.jobs) < n; {
+			if time.Now().After(deadline) {
+				t.Fatalf("only %d queued", len(e.jobs))
+			}
+		}
+		close(gate)
+		wg.Wait()
+		again := begun - 1
+		for i, err := range results {
+			want := error(nil)
+			if i%5 == 3 {
+				want = round.fails(i)
+			} else {
+				rows[key+i] = true
+				marks = append(marks, got[i])
+			}
+			if !errors.Is(err, want) {
+				t.Errorf("%s: change %d: %v", round.name, i, err)
+			}
+			again += runs[i] - 1
+		}
+		if mayRepeat := round.fails(0) == boom && !guarded; (again > 0) != mayRepeat {
+			t.Errorf("%s: %d changes ran again, guarded %v", round.name, again, guarded)
+		}
+		key += n
+	}
+	var is []int64
+	err = s.View(ctx, 1, 1, func(v *View) (err error) {
+		is, err = All(ctx, v, getRows, func(k *int64) []any { return []any{k} })
+		return err
+	})
+	if err != nil || len(is) != len(rows) {
+		t.Errorf("%d rows, %v; want %d", len(is), err, len(rows))
+	}
+	for _, k := range is {
+		if !rows[int(k)] {
+			t.Errorf("row %d is of a change that failed", k)
+		}
+	}
+	slices.SortFunc(marks, func(a, b Mark) int { return cmp.Compare(a.N, b.N) })
+	for i := 1; i < len(marks); i++ {
+		if marks[i].N == marks[i-1].N {
+			t.Errorf("two changes have the mark %v", marks[i])
 		}
 	}
 }

@@ -37,6 +37,8 @@ type sqlite struct {
 	noRoom  atomic.Bool  // the last commit found the disk full
 	held    atomic.Int32 // snapshots that are being copied: the log cannot be reset
 	tried   time.Time    // when the log was last to be reset
+	undone  []*job       // of a batch that was rolled back; the writer's, as is
+	guarded int          // batches that are still to have savepoints
 }
 
 const (

@@ -70,20 +70,28 @@ func (e *sqlite) submit(ctx context.Context, j *job) error {
 }
 
 // writer is the only goroutine that writes. It takes what is waiting, up to a
-// batch, into one transaction, each change in a savepoint of its own, and
-// answers all of them after one COMMIT, which syncs once. While it syncs, the
-// next batch gathers: the busier, the larger the batches.
+// batch, into one transaction, and answers all of them after one COMMIT, which
+// syncs once. While it syncs, the next batch gathers: the busier, the larger
+// the batches.
+//
+// A change that fails must leave nothing behind in its batch. A savepoint around
+// each would see to it, but has SQLite copy every page that a change is the
+// first to touch, which was a sixth of an order. So changes have none, as long
+// as those that fail do so before they write. When one fails later, the batch is
+// rolled back and run again without it, and for a while there are savepoints.
 func (e *sqlite) writer() {
 	defer close(e.stopped)
 	for {
-		var first *job
-		select {
-		case first = <-e.jobs:
-		case <-e.closing:
-			select { // what was submitted before closing is still done
+		first := e.again()
+		if first == nil {
+			select {
 			case first = <-e.jobs:
-			default:
-				return
+			case <-e.closing:
+				select { // what was submitted before closing is still done
+				case first = <-e.jobs:
+				default:
+					return
+				}
 			}
 		}
 		if first.raw != nil {
@@ -104,13 +112,31 @@ func (e *sqlite) writer() {
 	}
 }
 
-// runBatch answers every job that it takes. It returns how many
-// were in its transaction.
+// again takes the first of those that are to be run again.
+func (e *sqlite) again() *job {
+	if len(e.undone) == 0 {
+		return nil
+	}
+	j := e.undone[0]
+	e.undone = e.undone[1:]
+	return j
+}
+
+// guardedBatches is how many batches have savepoints after one that was rolled
+// back for want of them.
+const guardedBatches = 64
+
+// runBatch answers every job that it takes, but those that it leaves to be run
+// again. It returns how many were in its transaction.
 func (e *sqlite) runBatch(first *job) int {
 	if err := e.w.begin(); err != nil {
 		err = e.explain(sqliteError(err))
 		e.reject(first, err)
 		return 1
+	}
+	guarded := e.guarded > 0
+	if guarded {
+		e.guarded--
 	}
 	var members []*job
 	for j := first; j != nil; j = e.next(len(members)) {
@@ -121,7 +147,8 @@ func (e *sqlite) runBatch(first *job) int {
 			j.done <- err
 			continue
 		}
-		err := e.explain(e.runOne(j))
+		wrote, err := e.runOne(j, guarded)
+		err = e.explain(err)
 		switch {
 		case err == nil:
 			members = append(members, j)
@@ -131,6 +158,9 @@ func (e *sqlite) runBatch(first *job) int {
 			j.done <- err
 			e.rerun(members)
 			return len(members) + 1
+		case wrote:
+			j.done <- err
+			return 1 + e.undo(members)
 		default:
 			j.done <- err
 		}
@@ -154,10 +184,31 @@ func (e *sqlite) runBatch(first *job) int {
 	return len(members)
 }
 
+// undo rolls a batch back and has its members be run again, before others and
+// in the order they had, with savepoints.
+func (e *sqlite) undo(members []*job) int {
+	if err := e.w.control(&rollbackAll); err != nil && !e.w.c.GetAutocommit() {
+		// The connection is of no use; nor is what they wrote committed.
+		err = e.explain(sqliteError(err))
+		for _, j := range members {
+			j.done <- err
+		}
+		return len(members)
+	}
+	for _, j := range members {
+		j.state.Store(waiting)
+	}
+	e.undone, e.guarded = append(members, e.undone...), guardedBatches
+	return 0
+}
+
 // next gives the job to run after n members, or nil to commit.
 func (e *sqlite) next(n int) *job {
 	if n >= e.batch {
 		return nil
+	}
+	if j := e.again(); j != nil {
+		return j
 	}
 	select {
 	case j := <-e.jobs:
@@ -199,15 +250,21 @@ func (e *sqlite) reject(j *job, err error) {
 	}
 }
 
-// runOne runs a change and its tick in a savepoint.
-func (e *sqlite) runOne(j *job) error {
+// runOne runs a change and its tick, guarded in a savepoint. If it fails and was
+// not, wrote tells whether the transaction holds some of its rows.
+func (e *sqlite) runOne(j *job, guarded bool) (wrote bool, err error) {
 	c := e.w
-	if err := c.control(&savepoint); err != nil {
-		return sqliteError(err)
+	if !guarded {
+		before := c.c.TotalChanges()
+		err := c.change(j)
+		return err != nil && c.c.TotalChanges() != before, err
 	}
-	err := c.change(j)
+	if err := c.control(&savepoint); err != nil {
+		return false, sqliteError(err)
+	}
+	err = c.change(j)
 	if c.c.GetAutocommit() {
-		return err
+		return false, err
 	}
 	if err != nil {
 		err = errors.Join(err, c.control(&rollbackTo))
@@ -215,7 +272,7 @@ func (e *sqlite) runOne(j *job) error {
 	if end := c.control(&release); end != nil {
 		err = errors.Join(err, sqliteError(end))
 	}
-	return err
+	return false, err
 }
 
 func (c *sqliteConn) begin() error {
