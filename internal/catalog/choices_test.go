@@ -20,18 +20,18 @@ func TestOptionsAreCountedAndFilteredBy(t *testing.T) {
 		ctx := t.Context()
 		save := func(p *catalog.Product) {
 			t.Helper()
+			var q catalog.Product
 			if _, err := room.Change(ctx, func(tx *db.Tx) error {
-				q := *p
+				q = *p // it may run again
 				fn := catalog.Create
 				if !q.ID.Zero() {
 					fn = catalog.Save
 				}
-				err := fn(ctx, tx, &q)
-				*p = q
-				return err
+				return fn(ctx, tx, &q)
 			}); err != nil {
 				t.Fatal(err)
 			}
+			*p = q
 		}
 		of := func(title string, status catalog.Status, options ...catalog.Option) *catalog.Product {
 			p := &catalog.Product{Title: title, Handle: title, Status: status, Options: options}

@@ -202,6 +202,7 @@ func TestListsOfALargeShop(t *testing.T) {
 		} {
 			s.change(func(ctx context.Context, tx *db.Tx) error {
 				q := *c
+				q.ID = id.Collection{} // it may run again
 				err := catalog.SaveCollection(ctx, tx, &q, nil)
 				c.ID = q.ID
 				return err

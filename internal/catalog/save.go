@@ -269,7 +269,10 @@ func writeVariants(ctx context.Context, tx *db.Tx, p, old *Product) error {
 
 // matchVariants gives every variant its id: its own, which must be one of the
 // product's, that of the old variant with the same option values, or a new one.
+// The slice is p's own from here on: what the caller built it from stays as it
+// is, should the transaction run again.
 func matchVariants(tx *db.Tx, p, old *Product) error {
+	p.Variants = slices.Clone(p.Variants)
 	byID, byOptions := map[id.Variant]bool{}, map[string]id.Variant{}
 	if old != nil {
 		for _, v := range old.Variants {

@@ -123,11 +123,24 @@ func words(p Person) string {
 	parts := []string{fold(p.Name), p.Email}
 	if p.Phone != "" {
 		parts = append(parts, strings.TrimPrefix(p.Phone, "+"))
-		if n, err := phonenumbers.Parse(p.Phone, ""); err == nil {
-			parts = append(parts, strconv.FormatUint(n.GetNationalNumber(), 10))
+		if n := national(p.Phone); n != "" {
+			parts = append(parts, n)
 		}
 	}
 	return " " + strings.Join(strings.Fields(strings.Join(parts, " ")), " ")
+}
+
+// national gives a number as it is known in its country, without the zeros
+// before it; nothing if e164 is no E.164. No country's code begins with another's.
+func national(e164 string) string {
+	digits, _ := strings.CutPrefix(e164, "+")
+	codes := phonenumbers.GetSupportedCallingCodes()
+	for n := 1; n <= 3 && n < len(digits); n++ {
+		if code, err := strconv.Atoi(digits[:n]); err == nil && codes[code] {
+			return strings.TrimLeft(digits[n:], "0")
+		}
+	}
+	return ""
 }
 
 // fold forgives case and Latin accents.

@@ -397,3 +397,44 @@ func TestEraseLeavesNothing(t *testing.T) {
 		})
 	}
 }
+
+// A statement that failed may have left half of what it does: whoever goes on
+// after it, as PostgreSQL would not let them, has done nothing.
+func TestNobodyGoesOnAfterAFailedStatement(t *testing.T) {
+	ctx := t.Context()
+	s, err := open(ctx, filepath.Join(t.TempDir(), "s.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if _, err := s.Create(ctx, 1, 1, func(tx *Tx) error {
+		for k := range 3 {
+			if _, err := tx.Exec(ctx, putRow, k); err != nil {
+				return err
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	up := Q(`UPDATE one_row SET k = k + $2 WHERE shop = $1 AND k < 2`)
+	for _, by := range []int{2, 1} { // 0 goes to 2, which is there; 0 goes to 1, which is
+		_, err = s.Change(ctx, 1, 1, func(tx *Tx) error {
+			_, err := tx.Exec(ctx, up, by)
+			if err == nil {
+				t.Errorf("up by %d succeeded", by)
+			}
+			return nil
+		})
+		if err == nil {
+			t.Errorf("up by %d: the change is acknowledged", by)
+		}
+	}
+	var rows []int64
+	if err := s.View(ctx, 1, 1, func(v *View) (err error) {
+		rows, err = All(ctx, v, getRows, func(k *int64) []any { return []any{k} })
+		return err
+	}); err != nil || !slices.Equal(rows, []int64{0, 1, 2}) {
+		t.Errorf("rows %v, %v", rows, err)
+	}
+}

@@ -213,6 +213,7 @@ type sqliteConn struct {
 	c        *sqlite3.Conn
 	prepared map[*stmt]*sqlite3.Stmt
 	docs     *docs // of the writer
+	failed   error // of a statement of the change under way, which must not go on
 }
 
 func (c *sqliteConn) prepare(q *stmt, args []any) (*sqlite3.Stmt, error) {
@@ -304,7 +305,11 @@ func (c *sqliteConn) query(ctx context.Context, q *stmt, args []any, row func(fu
 			return err
 		}
 	}
-	return sqliteError(s.Reset())
+	if err := s.Reset(); err != nil {
+		c.failed = sqliteError(err)
+		return c.failed
+	}
+	return nil
 }
 
 func (c *sqliteConn) exec(ctx context.Context, q *stmt, args []any) (int64, error) {
@@ -319,7 +324,8 @@ func (c *sqliteConn) exec(ctx context.Context, q *stmt, args []any) (int64, erro
 	for s.Step() {
 	}
 	if err := s.Reset(); err != nil {
-		return 0, sqliteError(err)
+		c.failed = sqliteError(err)
+		return 0, c.failed
 	}
 	if c.c.TotalChanges() == before {
 		return 0, nil

@@ -257,7 +257,8 @@ func (e *sqlite) runOne(j *job, guarded bool) (wrote bool, err error) {
 	if !guarded {
 		before := c.c.TotalChanges()
 		err := c.change(j)
-		return err != nil && c.c.TotalChanges() != before, err
+		// A statement that failed may have left some of its rows.
+		return err != nil && (c.failed != nil || c.c.TotalChanges() != before), err
 	}
 	if err := c.control(&savepoint); err != nil {
 		return false, sqliteError(err)
@@ -282,7 +283,11 @@ func (c *sqliteConn) begin() error {
 
 // change runs a change and its tick in the transaction that is open.
 func (c *sqliteConn) change(j *job) error {
+	c.failed = nil
 	err := safely(func() error { return j.w.run(c) })
+	if err == nil && c.failed != nil {
+		err = fmt.Errorf("a change went on after a statement of it had failed: %w", c.failed)
+	}
 	if err == nil && j.w.tick != nil {
 		err = c.runTick(j.w.tick)
 	}

@@ -30,8 +30,15 @@ func newStmt(text string) stmt {
 	text = strings.TrimSpace(text)
 	// SQLite numbers a bare $n by first appearance, which would silently swap
 	// arguments; ?n means what $n means on PostgreSQL.
-	return stmt{sqlite: param.ReplaceAllString(text, "?$1"), postgres: text, docs: writesDocs(text)}
+	lite := orFail.ReplaceAllString(param.ReplaceAllString(text, "?$1"), "$1 OR FAIL $2")
+	return stmt{sqlite: lite, postgres: text, docs: writesDocs(text)}
 }
+
+// orFail finds where a statement says what becomes of it when a row is refused.
+// Each table has triggers (capture.go), for whose sake SQLite would keep a copy
+// of every page that the statement touches, to undo half of it: a tenth of an
+// order. A change whose statement failed is undone as a whole, as on PostgreSQL.
+var orFail = regexp.MustCompile(`(?i)^(INSERT|UPDATE)\s+((?:INTO\s)?\s*[a-z_0-9]+\s)`)
 
 // Q declares a statement. $1 is always the shop and is bound for the caller;
 // arguments begin at $2. Declare statements as package variables: a statement

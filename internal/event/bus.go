@@ -62,6 +62,7 @@ type subscriber struct {
 }
 
 type handler struct {
+	read func(*record) // decodes it, if it can be
 	tx   func(context.Context, *db.Tx, record) error
 	flow func(context.Context, *fleet.Room, record) (Then, error)
 }

@@ -117,10 +117,14 @@ func (b *Bus) handleTogether(ctx context.Context, room *fleet.Room, u *unit, new
 		}
 	}
 	wanted := false
-	for _, r := range news {
+	for i := range news {
 		for _, s := range u.lane.subs {
-			_, ok := s.handlers[r.topic]
-			wanted = wanted || ok
+			if h, ok := s.handlers[news[i].topic]; ok {
+				wanted = true
+				if h.read != nil { // here, where nobody waits for it as they do in the transaction
+					h.read(&news[i])
+				}
+			}
 		}
 	}
 	last := news[len(news)-1].seq

@@ -83,8 +83,8 @@ func Emit[E Event](ctx context.Context, tx *db.Tx, e E) error {
 // On subscribes name to events of type E. fn's effects and the subscriber's
 // progress are committed together.
 func On[E Event](b *Bus, name string, fn func(context.Context, *db.Tx, Meta, E) error) {
-	b.subscribe(name, topicOf[E](), handler{tx: func(ctx context.Context, tx *db.Tx, r record) error {
-		e, err := decode[E](r)
+	b.subscribe(name, topicOf[E](), handler{read: func(r *record) { _, _ = decode[E](r) }, tx: func(ctx context.Context, tx *db.Tx, r record) error {
+		e, err := decode[E](&r)
 		if err != nil {
 			return err
 		}
@@ -100,7 +100,7 @@ type Then func(context.Context, *db.Tx) error
 // again for the same event.
 func OnFlow[E Event](b *Bus, name string, fn func(context.Context, *fleet.Room, Meta, E) (Then, error)) {
 	b.subscribe(name, topicOf[E](), handler{flow: func(ctx context.Context, room *fleet.Room, r record) (Then, error) {
-		e, err := decode[E](r)
+		e, err := decode[E](&r)
 		if err != nil {
 			return nil, err
 		}
@@ -113,11 +113,17 @@ func topicOf[E Event]() string {
 	return e.Topic()
 }
 
-func decode[E Event](r record) (E, error) {
+// decode gives what an event says. A record remembers it, for its other
+// subscribers and for the transaction after this one.
+func decode[E Event](r *record) (E, error) {
+	if e, ok := r.said.(E); ok {
+		return e, nil
+	}
 	var e E
 	if err := json.Unmarshal(r.payload, &e); err != nil {
 		return e, poison{fmt.Errorf("decode %s: %w", r.topic, err)}
 	}
+	r.said = e
 	return e, nil
 }
 
@@ -131,6 +137,7 @@ type record struct {
 	tags    string
 	payload []byte
 	trace   string // a header traceparent; empty: part of nothing that is known
+	said    any    // the event, once it was decoded; nobody may change it
 }
 
 // in has what is done about the event be part of what it is part of.

@@ -105,7 +105,7 @@ func (b *Bus) keep(o *outlet, c fleet.Commit) {
 		return
 	}
 	for i, e := range c.Events {
-		o.recent = append(o.recent, record{c.First + int64(i), e.ID, c.At, e.Topic, e.Key, e.Tags, e.Payload, e.Trace})
+		o.recent = append(o.recent, record{seq: c.First + int64(i), event: e.ID, at: c.At, topic: e.Topic, key: e.Key, tags: e.Tags, payload: e.Payload, trace: e.Trace})
 	}
 	b.recent += len(c.Events)
 	if over := len(o.recent) - keepRecent; over > keepRecent {
@@ -210,8 +210,8 @@ func (b *Bus) news(ctx context.Context, room *fleet.Room, u *unit, after int64) 
 	if recent := u.outlet.recent; len(recent) == 0 || recent[0].seq > after+1 {
 		look = true
 	} else if i := after + 1 - recent[0].seq; i < int64(len(recent)) {
-		news = recent[i:min(i+batchSize, int64(len(recent)))]
-		look = false // first these
+		news = slices.Clone(recent[i:min(i+batchSize, int64(len(recent)))]) // a lane remembers in them what they say
+		look = false                                                        // first these
 	}
 	if look {
 		u.look = false // before reading: what comes meanwhile says so again

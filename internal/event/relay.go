@@ -153,7 +153,7 @@ func (r *relay) news(c fleet.Commit) {
 		}
 	default:
 		for i, e := range c.Events {
-			l.recent = append(l.recent, record{c.First + int64(i), e.ID, c.At, e.Topic, e.Key, e.Tags, e.Payload, e.Trace})
+			l.recent = append(l.recent, record{seq: c.First + int64(i), event: e.ID, at: c.At, topic: e.Topic, key: e.Key, tags: e.Tags, payload: e.Payload, trace: e.Trace})
 		}
 	}
 	r.queue(l)

@@ -224,8 +224,9 @@ func TestADelivery(t *testing.T) {
 		s.deleted(1) // nobody wants it yet
 		s.settle()
 		h := s.create("product.saved", "order.placed")
-		p := catalog.Product{Handle: "cup", Title: "Blue cup", Status: "active", Variants: []catalog.Variant{{SKU: "c", Price: 19900}}}
+		var p catalog.Product
 		s.change(func(tx *db.Tx) error {
+			p = catalog.Product{Handle: "cup", Title: "Blue cup", Status: "active", Variants: []catalog.Variant{{SKU: "c", Price: 19900}}}
 			if err := p.Check(); err != nil {
 				return err
 			}

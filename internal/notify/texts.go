@@ -12,6 +12,8 @@ import (
 	"text/template"
 	"text/template/parse"
 
+	"github.com/maypok86/otter/v2"
+
 	"haat/internal/db"
 	"haat/internal/fault"
 	"haat/internal/fleet"
@@ -71,10 +73,23 @@ func example(name, locale string) fields {
 	}
 }
 
+// templates are those that were used of late: to parse one anew for every notice
+// was a twelfth of an order.
+var templates = otter.Must(&otter.Options[wording, *template.Template]{
+	MaximumWeight: 1 << 20, // of text; a template is some ten times as large
+	Weigher:       func(w wording, _ *template.Template) uint32 { return uint32(len(w.text) + 64) },
+})
+
+// wording is a template as it is written, and the name that errors know it by.
+type wording struct{ name, text string }
+
 // parsed gives a template that says nothing but words and fields, with {{if}}
 // around some of them: it always ends, and is at most a few times as long as it
 // and what it names.
 func parsed(name, text string) (*template.Template, error) {
+	if t, ok := templates.GetIfPresent(wording{name, text}); ok {
+		return t, nil
+	}
 	t, err := template.New(name).Option("missingkey=error").Parse(text)
 	if err != nil {
 		return nil, inLine(err)
@@ -82,10 +97,13 @@ func parsed(name, text string) (*template.Template, error) {
 	if len(t.Templates()) > 1 || t.Tree == nil && text != "" {
 		return nil, errors.New("{{define}} is not known here")
 	}
-	if t.Tree == nil {
-		return t, nil
+	if t.Tree != nil {
+		if err := plain(t.Tree, t.Root); err != nil {
+			return nil, err
+		}
 	}
-	return t, plain(t.Tree, t.Root)
+	templates.Set(wording{name, text}, t)
+	return t, nil
 }
 
 var templateError = regexp.MustCompile(`^template: [a-z]+:(\d+):(?:\d+:)? (.*)$`)

@@ -134,7 +134,7 @@ func partitionsPage(f Frame, topic string, all []event.PartitionState, at time.T
 const lateAfter = 10 * time.Second
 
 func shardsBehind(f Frame, all []event.Behind, past []event.Moment, parked map[string]int) Partitions {
-	v := Partitions{Frame: f, What: "Shard", Of: "shops with events", State: "good"}
+	v := Partitions{Frame: f, What: "Shard", Of: "shops", State: "good"}
 	lately := map[string][]float64{}
 	for n, m := range past {
 		v.Labels = append(v.Labels, m.At.In(f.zone()).Format("15:04"))

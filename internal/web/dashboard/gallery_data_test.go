@@ -144,7 +144,7 @@ func today(f Frame, busy bool) Today {
 	}
 	v.Numbers = TodayNumbers{
 		Sales: "₹12,480", SalesMore: "18 % above last Monday by now", SalesTrend: "up", Orders: "14", OrdersMore: "11 last Monday by now",
-		Average: "₹891", Visits: "412", Conversion: "3.3 % ordered", Waiting: f.Waiting, WaitingURL: f.Base + "/orders?state=placed", OldestWait: "oldest 25 min ago",
+		Average: "₹2,891.75", Visits: "412", Conversion: "3.3 % ordered", Waiting: f.Waiting, WaitingURL: f.Base + "/orders?state=placed", OldestWait: "oldest 25 min ago",
 	}
 	v.Days.Total, v.Days.More = "₹2,41,300", "₹8,043 a day, 12 % above the 30 days before"
 	v.Hours.VisitsSummary, v.Days.VisitsSum, v.Days.Conversion = "412 visits today.", "7,214 visits", "3.7 % ordered"

@@ -73,22 +73,32 @@ const (
 	plotHeight = 100.0
 )
 
-// scale gives a round number at or above every value.
+// scale gives a round number at or above every value. Of whole numbers, which
+// may be counts, it is even, so that its half is one too.
 func scale(rows ...[]float64) float64 {
-	top := 0.0
+	top, whole := 0.0, true
 	for _, r := range rows {
 		for _, v := range r {
 			if !math.IsNaN(v) {
 				top = max(top, v)
+				whole = whole && v == math.Trunc(v)
 			}
 		}
 	}
-	if top <= 0 {
+	if !whole {
+		return round(top)
+	}
+	return 2 * math.Ceil(round(top)/2)
+}
+
+// round gives the first round number at or above v, and 1 for none.
+func round(v float64) float64 {
+	if v <= 0 {
 		return 1
 	}
-	unit := math.Pow(10, math.Floor(math.Log10(top)))
-	for _, m := range []float64{1, 2, 3, 4, 5, 6, 8, 10} {
-		if top <= m*unit {
+	unit := math.Pow(10, math.Floor(math.Log10(v)))
+	for _, m := range []float64{1, 2, 3, 4, 5, 6, 8} {
+		if v <= m*unit {
 			return m * unit
 		}
 	}

@@ -186,6 +186,20 @@ func TestChartsCarryTheirNumbersInWords(t *testing.T) {
 	}
 }
 
+func TestScalesOfCountsHaveWholeHalves(t *testing.T) {
+	for _, c := range []struct {
+		values []float64
+		top    float64
+	}{
+		{nil, 2}, {[]float64{0}, 2}, {[]float64{1}, 2}, {[]float64{3}, 4}, {[]float64{5, math.NaN()}, 6},
+		{[]float64{7}, 8}, {[]float64{9}, 10}, {[]float64{21}, 30}, {[]float64{1200}, 2000}, {[]float64{0.4}, 0.4}, {[]float64{2.5}, 3},
+	} {
+		if got := scale(c.values); math.Abs(got-c.top) > 1e-9 {
+			t.Errorf("the scale of %v ends at %v, and not at %v", c.values, got, c.top)
+		}
+	}
+}
+
 func TestEveryIconIsDrawn(t *testing.T) {
 	for _, n := range IconNames() {
 		var b bytes.Buffer
