@@ -3,6 +3,7 @@ package design
 import (
 	"bytes"
 	"context"
+	"math"
 	"regexp"
 	"slices"
 	"strings"
