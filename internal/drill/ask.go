@@ -156,6 +156,11 @@ func (r *run) open(ctx context.Context, addr, name string, available int) (*shop
 	if err != nil {
 		return nil, err
 	}
+	return openFor(ctx, addr, token, name, available)
+}
+
+// openFor opens one more shop for a merchant who is signed in.
+func openFor(ctx context.Context, addr, token, name string, available int) (*shop, error) {
 	s := &shop{token: token}
 	var made struct{ Slug string }
 	q := request{addr: addr, host: domain, method: "POST", path: "/api/v1/shops", token: token, in: object{"name": name}}

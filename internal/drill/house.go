@@ -23,7 +23,7 @@ var movingHouse = drill{
 		return movesHouse(ctx, r)
 	},
 
-	full: "many shops move between a file and two PostgreSQL servers, ten thousand times, while they sell, and the process that moves them is killed", fullWithin: 2 * time.Hour,
+	full: "many shops move between a file and two PostgreSQL servers, ten thousand times, while they sell, and the process that moves them is killed", fullWithin: 75 * time.Minute,
 }
 
 const (

@@ -16,12 +16,14 @@ import (
 const (
 	manyMoves    = 10_000
 	soonShown    = 1_000 // without: it shows soon
-	movingShops  = 48
-	movingAtOnce = 6 // two of them are worked on at a time
-	manyRate     = 12
-	killedAfter  = 500 // moves, each time
+	movingShops  = 500   // so many that what people order makes no move much longer
+	soonShops    = 48
+	shopsOfOne   = 10 // merchant
+	movingAtOnce = 6  // two of them are worked on at a time
+	manyRate     = 24
+	killedAfter  = 250 // moves, each time
 	arriveWithin = 3 * time.Minute
-	manyWithin   = 110 * time.Minute
+	manyWithin   = time.Hour
 )
 
 // house is a shop that moves again and again.
@@ -57,21 +59,27 @@ type manyHouses struct {
 // whoever moves them now and then. Most who order do so where a shop is about to
 // be switched.
 func movesMany(ctx context.Context, r *run) error {
-	goal := manyMoves
+	goal, shops := manyMoves, movingShops
 	if r.without {
-		goal = soonShown
+		goal, shops = soonShown, soonShops
 	}
 	goal = max(20, goal/r.parts)
-	every := max(8, killedAfter/r.parts)
-	r.Injected = fmt.Sprintf("%d moves of %d shops between SQLite and two PostgreSQL servers, as fast as they go, under %d orders a second and saves in those that are on their way; kill -9 of the process after every %d", goal, movingShops, manyRate, every)
+	every := min(killedAfter, max(8, goal/4))
+	r.Injected = fmt.Sprintf("%d moves of %d shops between SQLite and two PostgreSQL servers, as fast as they go, under %d orders a second and saves in those that are on their way; kill -9 of the process after every %d", goal, shops, manyRate, every)
 	s, route, err := r.houses(ctx)
 	if err != nil {
 		return err
 	}
-	h := &manyHouses{r: r, s: s, route: route, rest: make(chan *house, movingShops), between: map[string]int{}}
+	h := &manyHouses{r: r, s: s, route: route, rest: make(chan *house, shops), between: map[string]int{}}
 	var all []*house
-	for n := range movingShops {
-		shop, err := r.open(ctx, s.addr, fmt.Sprintf("Goods %d", n), plenty)
+	token := ""
+	for n := range shops {
+		if n%shopsOfOne == 0 {
+			if token, err = r.merchant(ctx, s.addr); err != nil {
+				return err
+			}
+		}
+		shop, err := openFor(ctx, s.addr, token, fmt.Sprintf("Goods %d", n), plenty)
 		if err != nil {
 			return err
 		}
