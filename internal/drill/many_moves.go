@@ -23,6 +23,7 @@ const (
 	manyRate     = 24
 	killedAfter  = 250 // moves, each time
 	arriveWithin = 3 * time.Minute
+	arriveSoon   = 30 * time.Second // without: what is written where it must not be keeps some from ever
 	manyWithin   = time.Hour
 )
 
@@ -247,7 +248,11 @@ func (h *manyHouses) ask(fn func(api.Operator) error) error {
 
 // awaits looks at a move until it is as wanted.
 func (h *manyHouses) awaits(ctx context.Context, n int64, wanted func(api.Move) bool) (m api.Move, err error) {
-	for begun := time.Now(); time.Since(begun) < arriveWithin; {
+	within := arriveWithin
+	if h.r.without {
+		within = arriveSoon
+	}
+	for begun := time.Now(); time.Since(begun) < within; {
 		err = h.ask(func(o api.Operator) (err error) {
 			m, err = o.MoveOf(ctx, n)
 			return err
@@ -259,7 +264,7 @@ func (h *manyHouses) awaits(ctx context.Context, n int64, wanted func(api.Move) 
 			return m, err
 		}
 	}
-	return m, fmt.Errorf("not there after %v: %s from %s to %s, given up %d times, %s", arriveWithin, m.Phase, m.From, m.To, m.Aborts, m.Error)
+	return m, fmt.Errorf("not there after %v: %s from %s to %s, given up %d times, %s", within, m.Phase, m.From, m.To, m.Aborts, m.Error)
 }
 
 // move has a shop go to another shard, or sometimes back to the copy that is
