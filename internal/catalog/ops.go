@@ -478,6 +478,26 @@ func CountProducts(ctx context.Context, room *fleet.Room) (n int64, err error) {
 	return n, err
 }
 
+// StillThere gives those of a few products that were not deleted.
+func StillThere(ctx context.Context, room *fleet.Room, products []id.Product) (map[id.Product]bool, error) {
+	there := map[id.Product]bool{}
+	if len(products) == 0 {
+		return there, nil
+	}
+	err := room.View(ctx, fleet.Fresh{}, func(r db.Reader) error {
+		clear(there)
+		for _, p := range products {
+			_, found, err := db.One(ctx, r, productExists, func(p *id.Product) []any { return []any{p} }, p)
+			if err != nil {
+				return err
+			}
+			there[p] = found
+		}
+		return nil
+	})
+	return there, err
+}
+
 // Priced reports whether there is anything with a price in the shop's currency.
 func Priced(ctx context.Context, r db.Reader) (bool, error) {
 	_, found, err := db.One(ctx, r, anyProduct, func(p *id.Product) []any { return []any{p} })

@@ -181,3 +181,24 @@ func TestARemovedCollectionComesBack(t *testing.T) {
 		}
 	})
 }
+
+// What sold best leads to its product, and to nothing once that was deleted.
+func TestWhatSoldBestMayBeGone(t *testing.T) {
+	onPlatform(t, func(t *testing.T, p *platform) {
+		b, room := p.merchant(t, "a@haat.test", "Mine")
+		mug, bowl := newProduct(t, room, "Mug", 10_00, 10), newProduct(t, room, "Bowl", 20_00, 10)
+		guest(t, room, mug, 1, 1)
+		guest(t, room, bowl, 2, 1)
+		if err := p.bus.Settle(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		link := func(d catalog.Details) string {
+			return `<a class="list-row" href="/shops/mine/products/` + d.ID.String() + `">`
+		}
+		b.get("/shops/mine").status(200).has("Sold best", link(mug), link(bowl))
+		if _, err := catalog.DeleteProduct.Do(t.Context(), room, owner(room), catalog.ProductIn{Product: bowl.ID.String()}); err != nil {
+			t.Fatal(err)
+		}
+		b.get("/shops/mine").status(200).has("Sold best", link(mug), "Bowl", "deleted since").lacks(link(bowl))
+	})
+}

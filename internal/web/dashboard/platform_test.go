@@ -47,6 +47,7 @@ func TestMain(m *testing.M) { fleettest.Main(m) }
 // of phones.
 type platform struct {
 	*server
+	bus    *event.Bus
 	t      *testing.T
 	url    string
 	outbox *notify.Outbox
@@ -85,6 +86,7 @@ func newPlatform(t *testing.T, f *fleet.Fleet) *platform {
 		t.Fatal(err)
 	}
 	bus := event.NewBus(f, log)
+	p.bus = bus
 	shop.Subscribe(bus, f)
 	order.Subscribe(bus)
 	insight.Subscribe(bus)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"haat/internal/catalog"
+	"haat/internal/id"
 	"haat/internal/insight"
 	"haat/internal/money"
 	"haat/internal/op"
@@ -176,8 +177,21 @@ const mostSold = 5
 // sold is what sold best in so many days.
 func (d *desk) sold(s shop.Settings, days int) (out []SoldRow, err error) {
 	list, err := insight.Products.Do(d.ctx(), d.room, d.by, insight.DaysIn{Days: days})
-	for _, p := range list.Items[:min(mostSold, len(list.Items))] {
-		out = append(out, SoldRow{Title: p.Title, URL: d.base + "/products/" + p.Product.String(), Units: plural(p.Units, "unit"), Sales: p.Sales.Format(s.Locale, true)})
+	if err != nil {
+		return nil, err
+	}
+	best := list.Items[:min(mostSold, len(list.Items))]
+	var which []id.Product
+	for _, p := range best {
+		which = append(which, p.Product)
+	}
+	there, err := catalog.StillThere(d.ctx(), d.room, which)
+	for _, p := range best {
+		row := SoldRow{Title: p.Title, Units: plural(p.Units, "unit"), Sales: p.Sales.Format(s.Locale, true)}
+		if there[p.Product] {
+			row.URL = d.base + "/products/" + p.Product.String()
+		}
+		out = append(out, row)
 	}
 	return out, err
 }

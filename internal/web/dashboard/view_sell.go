@@ -66,7 +66,7 @@ type DaysChart struct {
 
 // SoldRow is a product and what it sold.
 type SoldRow struct {
-	Title, URL   string
+	Title, URL   string // URL is empty of a product that was deleted since
 	Units, Sales string
 }
 
