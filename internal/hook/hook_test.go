@@ -49,6 +49,7 @@ const address = "https://example.com/haat"
 // call is a request that the receiver got.
 type call struct {
 	id, signature, at string
+	trace             string
 	body              []byte
 	Type              string `json:"type"`
 	Data              struct {
@@ -103,7 +104,7 @@ func play(t *testing.T, fn func(t *testing.T, s *scene)) {
 }
 
 func (s *scene) receive(w http.ResponseWriter, r *http.Request) {
-	c := call{id: r.Header.Get("Webhook-Id"), signature: r.Header.Get("Webhook-Signature"), at: r.Header.Get("Webhook-Timestamp")}
+	c := call{id: r.Header.Get("Webhook-Id"), signature: r.Header.Get("Webhook-Signature"), at: r.Header.Get("Webhook-Timestamp"), trace: r.Header.Get("Traceparent")}
 	c.body, _ = io.ReadAll(r.Body)
 	if err := json.Unmarshal(c.body, &c); err != nil || r.Method != "POST" || r.URL.Path != "/haat" {
 		s.t.Errorf("%s %s: %s, %v", r.Method, r.URL, c.body, err)

@@ -62,6 +62,7 @@ type delivery struct {
 	body     []byte
 	attempts int64
 	due, at  time.Time
+	trace    string // a header traceparent; empty: part of nothing that is known
 	hook     Hook
 }
 
@@ -87,7 +88,7 @@ var (
 		SELECT hook, topic FROM hook_delivery WHERE shop = $1 AND state = 'waiting' AND due_at <= $2
 		GROUP BY hook, topic ORDER BY MIN(due_at) LIMIT 20`)
 	first = db.Q(`
-		SELECT id, body, attempts, due_at, at FROM hook_delivery
+		SELECT id, body, attempts, due_at, at, trace FROM hook_delivery
 		WHERE shop = $1 AND hook = $2 AND topic = $3 AND state = 'waiting' ORDER BY seq LIMIT 1`)
 	take   = db.Q(`UPDATE hook_delivery SET attempts = attempts + 1, due_at = $3 WHERE shop = $1 AND id = $2 AND state = 'waiting'`)
 	again  = db.Q(`UPDATE hook_delivery SET due_at = $3, status = $4, error = $5 WHERE shop = $1 AND id = $2 AND state = 'waiting'`)
@@ -146,7 +147,7 @@ func (s *Sender) line(ctx context.Context, room *fleet.Room, l line) (sent int, 
 func (s *Sender) claim(ctx context.Context, room *fleet.Room, l line) (d *delivery, err error) {
 	_, err = room.Change(ctx, func(tx *db.Tx) error {
 		d = nil
-		got, found, err := db.One(ctx, tx, first, func(d *delivery) []any { return []any{&d.id, &d.body, &d.attempts, &d.due, &d.at} }, l.hook, l.topic)
+		got, found, err := db.One(ctx, tx, first, func(d *delivery) []any { return []any{&d.id, &d.body, &d.attempts, &d.due, &d.at, &d.trace} }, l.hook, l.topic)
 		if err != nil || !found || got.due.After(s.now()) {
 			return cmp.Or(err, errNothing)
 		}
@@ -177,17 +178,22 @@ func (s *Sender) claim(ctx context.Context, room *fleet.Room, l line) (d *delive
 // errNothing ends a transaction that has nothing to write.
 var errNothing = errors.New("nothing is due")
 
-// call is a delivery as it is sent, signed as Standard Webhooks 1.0 says.
+// call is a delivery as it is sent, signed as Standard Webhooks 1.0 says. It is part
+// of the request that caused the event it tells of, at each try.
 func (s *Sender) call(d *delivery) Call {
 	at := strconv.FormatInt(s.now().Unix(), 10)
 	mac := hmac.New(sha256.New, d.hook.secret)
 	fmt.Fprintf(mac, "msg_%s.%s.", d.id, at)
 	mac.Write(d.body)
-	return Call{URL: d.hook.URL, Body: d.body, Header: map[string]string{
+	c := Call{URL: d.hook.URL, Body: d.body, Header: map[string]string{
 		"Content-Type": "application/json", "User-Agent": "haat (webhook)",
 		"Webhook-Id": "msg_" + d.id.String(), "Webhook-Timestamp": at,
 		"Webhook-Signature": "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil)),
 	}}
+	if _, ok := id.ParseTrace(d.trace); ok {
+		c.Header["Traceparent"] = d.trace
+	}
+	return c
 }
 
 // settle writes down what came of a delivery, and turns a webhook off that has

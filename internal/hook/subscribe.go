@@ -32,8 +32,8 @@ type gone struct {
 }
 
 var addDelivery = db.Q(`
-	INSERT INTO hook_delivery (shop, id, hook, topic, seq, body, state, attempts, due_at, status, error, at, done_at)
-	VALUES ($1, $2, $3, $4, $5, $6, 'waiting', 0, $7, 0, '', $7, 0)`)
+	INSERT INTO hook_delivery (shop, id, hook, topic, seq, body, state, attempts, due_at, status, error, at, done_at, trace)
+	VALUES ($1, $2, $3, $4, $5, $6, 'waiting', 0, $7, 0, '', $7, 0, $8)`)
 
 // Subscribe has the bus write deliveries, and send them.
 func (s *Sender) Subscribe(b *event.Bus) {
@@ -104,7 +104,7 @@ func write(ctx context.Context, tx *db.Tx, m event.Meta, topic, what string, dat
 
 // queue writes a delivery and has it sent.
 func queue(ctx context.Context, tx *db.Tx, hook id.Hook, topic string, seq int64, body []byte) error {
-	if _, err := tx.Exec(ctx, addDelivery, id.Message(id.New[struct{}]()), hook, topic, seq, body, tx.Now()); err != nil {
+	if _, err := tx.Exec(ctx, addDelivery, id.Message(id.New[struct{}]()), hook, topic, seq, body, tx.Now(), id.TraceOf(ctx).String()); err != nil {
 		return fmt.Errorf("write a webhook's delivery: %w", err)
 	}
 	return event.Emit(ctx, tx, Queued{hook, topic})
