@@ -132,10 +132,10 @@ func (a *App) openCarrier(ctx context.Context) (err error) {
 			put(r.Age().Seconds(), r.Shard)
 		}
 	})
-	a.meter.Gauges("haat_partition_lag", "Records of a partition that are not handled yet.", []string{"partition"}, func(put func(float64, ...string)) {
+	a.meter.Gauges("haat_partition_lag", "Events of a partition that are not handled yet.", []string{"partition"}, func(put func(float64, ...string)) {
 		all, _ := a.kafka.Partitions()
 		for _, p := range all {
-			put(float64(p.Lag()), fmt.Sprint(p.Partition))
+			put(float64(p.Waiting()), fmt.Sprint(p.Partition))
 		}
 	})
 	a.meter.Gauges("haat_partition_oldest_seconds", "Age of the oldest event of a partition that this process has not handled yet.", []string{"partition"}, func(put func(float64, ...string)) {

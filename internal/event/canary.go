@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"sync"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -50,6 +52,11 @@ func (k *Kafka) Canary(ctx context.Context) {
 	k.mu.Lock()
 	k.canaries = map[int32]canary{}
 	k.mu.Unlock()
+	there := make(chan lies, 1000) // beyond, others count a canary as an event for once
+	var telling sync.WaitGroup
+	defer telling.Wait()
+	defer close(there)
+	telling.Go(func() { k.tellCanaries(there) })
 	defer func() {
 		k.mu.Lock()
 		k.canaries = nil
@@ -60,13 +67,13 @@ func (k *Kafka) Canary(ctx context.Context) {
 			continue // what is wrong with the topic has a name of its own
 		}
 		for p := n % canarySlices; p < k.bus.topic.count.Load(); p += canarySlices {
-			k.sendCanary(ctx, client, p)
+			k.sendCanary(ctx, client, p, there)
 		}
 	}
 }
 
 // sendCanary sends a partition one, unless the last is under way or lies there.
-func (k *Kafka) sendCanary(ctx context.Context, client *kgo.Client, partition int32) {
+func (k *Kafka) sendCanary(ctx context.Context, client *kgo.Client, partition int32, there chan<- lies) {
 	now := time.Now()
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -83,10 +90,16 @@ func (k *Kafka) sendCanary(ctx context.Context, client *kgo.Client, partition in
 		{Key: headVersion, Value: []byte(wireVersion)}, {Key: headCanary, Value: strconv.AppendInt(nil, now.UnixMicro(), 10)},
 	}}
 	client.TryProduce(ctx, r, func(r *kgo.Record, err error) {
+		if err == nil {
+			select {
+			case there <- lies{partition, r.Offset}:
+			default:
+			}
+		}
 		k.mu.Lock()
 		defer k.mu.Unlock()
-		c, there := k.canaries[partition]
-		if !there || errors.Is(err, context.Canceled) {
+		c, is := k.canaries[partition]
+		if !is || errors.Is(err, context.Canceled) {
 			return
 		}
 		if err != nil {
@@ -96,6 +109,39 @@ func (k *Kafka) sendCanary(ctx context.Context, client *kgo.Client, partition in
 		}
 		k.canaries[partition] = c
 	})
+}
+
+// lies is where a partition's last canary is.
+type lies struct {
+	partition int32
+	offset    int64
+}
+
+// canaryGroup is a group of nobody, whose offsets are those of the last canaries:
+// so that each process can tell them from events.
+func (k *Kafka) canaryGroup() string { return k.o.Topic + ".canaries" }
+
+// tellCanaries writes down where canaries lie, until there are no more.
+func (k *Kafka) tellCanaries(there <-chan lies) {
+	for l := range there {
+		at := kadm.Offsets{}
+		at.AddOffset(k.o.Topic, l.partition, l.offset, -1)
+		for more := true; more; {
+			select {
+			case l, open := <-there:
+				if more = open; open {
+					at.AddOffset(k.o.Topic, l.partition, l.offset, -1)
+				}
+			default:
+				more = false
+			}
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		if err := k.admin.CommitAllOffsets(ctx, k.canaryGroup(), at); err != nil {
+			k.say(err)
+		}
+		cancel()
+	}
 }
 
 func isCanary(r *kgo.Record) bool {

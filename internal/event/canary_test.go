@@ -175,3 +175,46 @@ func TestCanariesDisturbNothing(t *testing.T) {
 		t.Errorf("published %d, arrived %d, refused %d of %d events", s.Published.Load(), s.Arrived.Load(), s.Refused.Load(), n)
 	}
 }
+
+// A canary that lies in a partition is no event that waits: neither for the process
+// that has sent it, nor for another.
+func TestACanaryIsNoEventThatWaits(t *testing.T) {
+	defer event.Impatient(time.Hour)() // nobody delivers, and that is all right
+	defer event.Canaries(100*time.Millisecond, time.Hour)()
+	f, fake := embedded(t), eventtest.Fake(t)
+	room, o := fleettest.NewShop(t, f, "a"), topicOptions(t, fake.ListenAddrs())
+	ctx, stop := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	defer all.Wait()
+	defer stop()
+	var both []*event.Kafka
+	for range 2 {
+		k, err := event.OverKafka(ctx, f, event.NewBus(f, quiet()), o, quiet())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { stop(); all.Wait(); k.Close() }()
+		all.Go(func() { k.Watch(ctx) })
+		both = append(both, k)
+	}
+	sum := func(k *event.Kafka) (lag, waiting int64) {
+		states, _ := k.Partitions()
+		for _, p := range states {
+			lag, waiting = lag+p.Lag(), waiting+p.Waiting()
+		}
+		return lag, waiting
+	}
+	all.Go(func() { both[0].Canary(ctx) })
+	for i, k := range both {
+		await(t, "a canary lies in each partition", func() bool { lag, _ := sum(k); return lag == 6 })
+		await(t, "none of them is an event", func() bool { _, waiting := sum(k); return waiting == 0 })
+		t.Logf("process %d knows canaries", i)
+	}
+	for _, name := range f.ShardNames() {
+		all.Go(func() { both[0].Serve(ctx, name, time.Now().UnixMicro()) })
+	}
+	emit(t, room, happened{K: "a"})
+	for _, k := range both {
+		await(t, "the event waits", func() bool { lag, waiting := sum(k); return lag == 7 && waiting == 1 })
+	}
+}

@@ -53,11 +53,10 @@ type PartitionState struct {
 
 	Canary     time.Duration `json:"canary"`      // that the last canary of this process took; 0: none came
 	CanarySent time.Time     `json:"canary_sent"` // of the one that is under way; zero: none is
-	canary     bool          // it is among the records that are not settled
+	canary     bool          // one is among the records that are not settled, whoever sent it
 }
 
-// Waiting is how many events are not settled, as far as this process knows a
-// canary from an event: it knows those that it has sent itself.
+// Waiting is how many events are not settled: a canary is none.
 func (p PartitionState) Waiting() int64 {
 	if p.canary && p.Stuck == "" {
 		return max(0, p.Lag()-1)
@@ -129,6 +128,10 @@ func (k *Kafka) look(ctx context.Context, last map[int32]moved) (all []Partition
 	if err != nil && !errors.Is(err, kerr.GroupIDNotFound) {
 		return nil, err
 	}
+	canaries, err := k.admin.FetchOffsets(ctx, k.canaryGroup()) // after the ends, so that what lies there is known
+	if err != nil && !errors.Is(err, kerr.GroupIDNotFound) {
+		return nil, err
+	}
 	group := groups[k.groupName()]
 	holders := map[int32]string{}
 	for _, m := range group.Members {
@@ -154,6 +157,9 @@ func (k *Kafka) look(ctx context.Context, last map[int32]moved) (all []Partition
 		if end.Err != nil {
 			p.Detail = end.Err.Error()
 			err = errors.Join(err, fmt.Errorf("partition %d: %w", end.Partition, end.Err))
+		}
+		if c, known := canaries.Lookup(k.o.Topic, end.Partition); known && c.Err == nil {
+			p.canary = c.At >= p.Committed && c.At < p.End
 		}
 		k.heed(&p, now)
 		was, seen := last[p.Partition]
