@@ -157,17 +157,20 @@ func TestAPoisonEventIsNamed(t *testing.T) {
 		}
 		return out
 	}
-	all, err := client.Parked(t.Context())
-	if err != nil || len(all) == 0 {
+	all, err := client.Parked(t.Context(), "", api.ParkedPlace{})
+	if err != nil || len(all.Items) == 0 {
 		t.Fatalf("GET parked: %+v, %v", all, err)
 	}
-	for n, p := range all {
+	for n, p := range all.Items {
 		if out := parked(shop.slug); !strings.Contains(out, p.Subscriber) || !strings.Contains(out, `{"lines":"not a list"}`) {
 			t.Errorf("parked: %s", out)
 		}
 		key := []string{shop.slug, "--subscriber", p.Subscriber, "--key", p.Key}
 		if n > 0 {
-			parked(append(key, "--drop")...)
+			if code, _, errs := run(append(append([]string{"parked"}, append(key, "--drop")...), there...)...); code == 0 || !strings.Contains(errs, "--up-to") {
+				t.Errorf("dropped whatever there is: %d %s", code, errs)
+			}
+			parked(append(key, "--drop", "--up-to", fmt.Sprint(p.Seq))...)
 			continue
 		}
 		mended := filepath.Join(t.TempDir(), "event.json")

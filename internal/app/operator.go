@@ -93,8 +93,7 @@ func (a *App) summary(ctx context.Context, e fleet.Entry) (s api.ShopSummary, er
 		return s, err
 	}
 	s.Stock = a.books.of(e.Shop)
-	parked, err := event.ListParked(ctx, room)
-	s.Parked = int64(len(parked))
+	s.Parked, err = event.ParkedIn(ctx, room)
 	return s, err
 }
 

@@ -9,6 +9,7 @@ import (
 	"haat/internal/cli"
 	"haat/internal/event"
 	"haat/internal/fault"
+	"haat/internal/id"
 )
 
 type parkedCmd struct {
@@ -21,30 +22,62 @@ func (c *parkedCmd) Run(ctx context.Context, out io.Writer) error {
 }
 
 // Parked implements api.Operator.
-func (a *App) Parked(ctx context.Context) ([]api.ParkedEvent, error) {
-	counts, err := a.bus.ParkedCounts(ctx)
-	if err != nil {
-		return nil, err
+func (a *App) Parked(ctx context.Context, only string, after api.ParkedPlace) (page api.ParkedPage, err error) {
+	var shops []id.Shop
+	if only != "" {
+		room, err := a.fleet.BySlug(ctx, only)
+		if err != nil {
+			return page, err
+		}
+		shops = []id.Shop{room.Shop()}
+	} else {
+		counts, err := a.bus.ParkedCounts(ctx)
+		if err != nil {
+			return page, err
+		}
+		for _, c := range counts {
+			shops = append(shops, c.Shop)
+		}
 	}
-	out := []api.ParkedEvent{}
-	for _, c := range counts {
-		room, err := a.fleet.ByID(ctx, c.Shop)
+	page.Items = []api.ParkedEvent{}
+	from := id.Shop(0)
+	if after.Shop != "" {
+		room, err := a.fleet.BySlug(ctx, after.Shop)
+		if err != nil {
+			return page, err
+		}
+		from = room.Shop()
+	}
+	for _, shop := range shops {
+		at := event.ParkedAt{}
+		if shop < from {
+			continue
+		}
+		if shop == from {
+			at = event.ParkedAt{Subscriber: after.Subscriber, Key: after.Key, Seq: after.Seq}
+		}
+		room, err := a.fleet.ByID(ctx, shop)
 		if fault.Is(err, fault.KindNotFound) {
 			continue // an unfinished sign-up
 		}
 		if err != nil {
-			return nil, err
+			return page, err
 		}
-		all, err := event.ListParked(ctx, room)
+		all, err := event.ListParked(ctx, room, at, api.ParkedAPage+1-len(page.Items))
 		if err != nil {
-			return nil, err
+			return page, err
 		}
 		for _, p := range all {
+			if len(page.Items) == api.ParkedAPage {
+				last := page.Items[len(page.Items)-1]
+				page.Next = &api.ParkedPlace{Shop: last.Shop, ParkedKey: api.ParkedKey{Subscriber: last.Subscriber, Key: last.Key}, Seq: last.Seq}
+				return page, nil
+			}
 			p.Payload = asJSON(p.Payload)
-			out = append(out, api.ParkedEvent{Shop: room.Slug(), Parked: p})
+			page.Items = append(page.Items, api.ParkedEvent{Shop: room.Slug(), Parked: p})
 		}
 	}
-	return out, nil
+	return page, nil
 }
 
 // Settled implements api.Operator.
@@ -79,17 +112,25 @@ func (a *App) EditParked(ctx context.Context, slug string, at api.ParkedKey, seq
 }
 
 // Unpark implements api.Operator.
-func (a *App) Unpark(ctx context.Context, slug string, at api.ParkedKey, drop bool) (int64, error) {
+func (a *App) Unpark(ctx context.Context, slug string, at api.ParkedKey, upTo int64, drop bool) (done event.Unparked, err error) {
 	room, err := a.fleet.BySlug(ctx, slug)
 	if err != nil {
-		return 0, err
+		return done, err
 	}
 	if drop {
-		return a.bus.Drop(ctx, room, at.Subscriber, at.Key)
+		if upTo <= 0 {
+			return done, fault.Invalid("up_to", "Say up to which event they are given up: the last that you saw. What came later stays parked.")
+		}
+		return a.bus.Drop(ctx, room, at.Subscriber, at.Key, upTo)
 	}
-	n, err := a.bus.Replay(ctx, room, at.Subscriber, at.Key)
+	if upTo <= 0 {
+		if _, upTo, err = event.CountParked(ctx, room, at.Subscriber, at.Key); err != nil {
+			return done, err
+		}
+	}
+	done, err = a.bus.Replay(ctx, room, at.Subscriber, at.Key, upTo)
 	if err != nil {
-		return 0, fault.Conflict("still-failing", "It failed again, after %d events were handled: %v", n, err)
+		return done, fault.Conflict("still-failing", "It failed again, after %d events were handled: %v", done.Events, err)
 	}
-	return int64(n), nil
+	return done, nil
 }

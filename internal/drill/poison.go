@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"haat/internal/api"
 )
 
 var poisoned = drill{
@@ -235,13 +237,13 @@ func (p *poison) operate(ctx context.Context) error {
 		}
 	}
 	r.saw(seen == len(p.keys) && strings.Contains(out, "an earlier event of this key is parked"), "haat parked shows %d of 3 keys with what they say", seen)
-	all, err := p.near.operator(p.front.token).Parked(ctx)
+	all, err := p.near.operator(p.front.token).Parked(ctx, "", api.ParkedPlace{})
 	if err != nil {
 		return err
 	}
-	subscribers := map[string]bool{}
-	for _, e := range all {
-		subscribers[e.Subscriber] = true
+	subscribers, last := map[string]bool{}, int64(0)
+	for _, e := range all.Items {
+		subscribers[e.Subscriber], last = true, max(last, e.Seq)
 	}
 	handled, refused := 0, 0
 	for i, key := range p.keys {
@@ -252,7 +254,7 @@ func (p *poison) operate(ctx context.Context) error {
 		for name := range subscribers {
 			which := []string{"--subscriber", name, "--key", key}
 			if i == 2 {
-				if out, err := p.parked(ctx, append(which, "--drop")...); err != nil {
+				if out, err := p.parked(ctx, append(which, "--drop", "--up-to", strconv.FormatInt(last, 10))...); err != nil {
 					return fmt.Errorf("haat parked --drop: %w: %s", err, out)
 				}
 				continue

@@ -144,7 +144,7 @@ func TestOneOfManyEndsTheProgram(t *testing.T) {
 			if got := seqs(t, room, "two"); !slices.Equal(got, upTo(many)) {
 				t.Errorf("two saw %v", got)
 			}
-			parked, err := event.ListParked(t.Context(), room)
+			parked, err := event.ListParked(t.Context(), room, event.ParkedAt{}, 100)
 			if err != nil || len(parked) != 1 || parked[0].Key != "bomb" || !strings.HasPrefix(parked[0].Error, "a crash loop: ") {
 				t.Errorf("parked %v, %v", parked, err)
 			}

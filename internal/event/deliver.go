@@ -85,6 +85,9 @@ func (b *Bus) deliver(ctx context.Context, u *unit) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
+		if b.pinned(u) {
+			return nil // somebody waits to work at what is parked, who has it go on
+		}
 	}
 	u.places = nil // its turn is over
 	return nil

@@ -188,19 +188,19 @@ func TestPoisonParksItsKeyOnly(t *testing.T) {
 		if got := seqs(t, room, "other"); !slices.Equal(got, upTo(5)) {
 			t.Errorf("another subscriber saw %v", got)
 		}
-		parked, err := event.ListParked(t.Context(), room)
+		parked, err := event.ListParked(t.Context(), room, event.ParkedAt{}, 100)
 		if err != nil || len(parked) != 2 || parked[0].Seq != 2 || parked[1].Seq != 4 || !strings.Contains(parked[0].Error, "cannot digest") {
 			t.Fatalf("parked: %+v, %v", parked, err)
 		}
 		if counts, err := b.ParkedCounts(t.Context()); err != nil || len(counts) != 1 || counts[0].N != 2 {
 			t.Errorf("counted %v, %v", counts, err)
 		}
-		if n, err := b.Replay(t.Context(), room, "sub", "bad"); err == nil || n != 0 {
-			t.Errorf("replayed %d while still broken, %v", n, err)
+		if n, err := b.Replay(t.Context(), room, "sub", "bad", 100); err == nil || n.Events != 0 {
+			t.Errorf("replayed %v while still broken, %v", n, err)
 		}
 		broken.Store(false)
-		if n, err := b.Replay(t.Context(), room, "sub", "bad"); err != nil || n != 2 {
-			t.Errorf("replayed %d, %v", n, err)
+		if n, err := b.Replay(t.Context(), room, "sub", "bad", 100); err != nil || n.Events != 2 {
+			t.Errorf("replayed %v, %v", n, err)
 		}
 		emit(t, room, happened{K: "bad", N: 3})
 		settle(t, b)
@@ -231,7 +231,7 @@ func TestADependencyThatIsDownParksNothing(t *testing.T) {
 		defer b.Close()
 		emit(t, room, happened{K: "x"})
 		settle(t, b)
-		if parked, err := event.ListParked(t.Context(), room); err != nil || len(parked) != 0 {
+		if parked, err := event.ListParked(t.Context(), room, event.ParkedAt{}, 100); err != nil || len(parked) != 0 {
 			t.Errorf("parked %v, %v", parked, err)
 		}
 		if tries.Load() != 7 || len(ids) != 1 {
@@ -285,14 +285,14 @@ func TestAParkedEventIsEdited(t *testing.T) {
 				t.Errorf("%s: %v", payload, err)
 			}
 		}
-		if _, err := b.Replay(t.Context(), room, "sub", "k"); err == nil {
+		if _, err := b.Replay(t.Context(), room, "sub", "k", 100); err == nil {
 			t.Error("it was handled as it was")
 		}
 		if err := b.Edit(t.Context(), room, "sub", "k", 1, []byte(`{"k":"k","n":1}`)); err != nil {
 			t.Fatal(err)
 		}
-		if n, err := b.Replay(t.Context(), room, "sub", "k"); n != 2 || err != nil {
-			t.Errorf("replayed %d, %v", n, err)
+		if n, err := b.Replay(t.Context(), room, "sub", "k", 100); n.Events != 2 || err != nil {
+			t.Errorf("replayed %v, %v", n, err)
 		}
 		if !slices.Equal(said, []int{1, 2}) {
 			t.Errorf("handled %v", said)
@@ -315,13 +315,13 @@ func TestDropLeavesTheKeyOpen(t *testing.T) {
 		defer b.Close()
 		emit(t, room, happened{K: "k", N: 1}, happened{K: "k", N: 2})
 		settle(t, b)
-		if n, err := b.Drop(t.Context(), room, "hook", "k"); n != 2 || err != nil {
-			t.Errorf("dropped %d, %v", n, err)
+		if n, err := b.Drop(t.Context(), room, "hook", "k", 100); n.Events != 2 || err != nil {
+			t.Errorf("dropped %v, %v", n, err)
 		}
 		traced(t, room, `dropped 2 {"k":"k","n":2}`, `dropped 1 {"k":"k","n":1}`)
 		emit(t, room, happened{K: "k", N: 3})
 		settle(t, b)
-		if parked, err := event.ListParked(t.Context(), room); err != nil || len(parked) != 0 {
+		if parked, err := event.ListParked(t.Context(), room, event.ParkedAt{}, 100); err != nil || len(parked) != 0 {
 			t.Errorf("parked %v, %v", parked, err)
 		}
 	})
@@ -427,7 +427,7 @@ func TestWhatWasSettledIsForgottenInTime(t *testing.T) {
 		emit(t, other, happened{K: "k"})
 		settle(t, b)
 		for _, key := range []string{"old", "new"} {
-			if _, err := b.Drop(t.Context(), room, "sub", key); err != nil {
+			if _, err := b.Drop(t.Context(), room, "sub", key, 100); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -450,7 +450,7 @@ func TestWhatWasSettledIsForgottenInTime(t *testing.T) {
 		if left, err := event.ListSettled(t.Context(), room); err != nil || len(left) != 1 || left[0].Key != "new" {
 			t.Errorf("left: %+v, %v", left, err)
 		}
-		if _, err := b.Drop(t.Context(), other, "sub", "k"); err != nil {
+		if _, err := b.Drop(t.Context(), other, "sub", "k", 100); err != nil {
 			t.Fatal(err)
 		}
 		if last, err := b.LastSettled(t.Context(), 10); err != nil || !slices.Equal(last, []id.Shop{other.Shop(), room.Shop()}) {

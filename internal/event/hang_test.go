@@ -138,7 +138,7 @@ func TestATransactionThatIsNotDoneInTimeWaits(t *testing.T) {
 			return tries.Load() > 8 || strings.Contains(waiting["slow"].Why, "it was not done within 100ms")
 		})
 		until(t, "it is handled", func() bool { return slices.Equal(seqs(t, room, "slow"), upTo(1)) })
-		if parked, err := event.ListParked(t.Context(), room); err != nil || len(parked) != 0 {
+		if parked, err := event.ListParked(t.Context(), room, event.ParkedAt{}, 100); err != nil || len(parked) != 0 {
 			t.Errorf("parked %v, %v", parked, err)
 		}
 	})

@@ -182,7 +182,7 @@ func TestACrashLoopEnds(t *testing.T) {
 				t.Fatal("it crashes for ever")
 			}
 		}
-		parked, err := event.ListParked(t.Context(), room)
+		parked, err := event.ListParked(t.Context(), room, event.ParkedAt{}, 100)
 		if err != nil || len(parked) != 1 || parked[0].Key != "bomb" || !strings.HasPrefix(parked[0].Error, "a crash loop: ") {
 			t.Errorf("parked %v, %v", parked, err)
 		}

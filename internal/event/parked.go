@@ -30,28 +30,30 @@ type Parked struct {
 var (
 	keyParked   = db.Q(`SELECT seq FROM event_parked WHERE shop = $1 AND name = $2 AND key = $3 LIMIT 1`)
 	firstParked = db.Q(`
-		SELECT seq, event, at, topic, key, '', payload, '' FROM event_parked
-		WHERE shop = $1 AND name = $2 AND key = $3 ORDER BY seq LIMIT 1`)
+		SELECT seq, event, at, topic, key, '', payload, trace FROM event_parked
+		WHERE shop = $1 AND name = $2 AND key = $3 AND seq <= $4 ORDER BY seq LIMIT 1`)
 	listParked = db.Q(`
 		SELECT name, key, seq, event, topic, at, payload, error, parked_at FROM event_parked
-		WHERE shop = $1 ORDER BY name, key, seq LIMIT 1000`)
+		WHERE shop = $1 AND (name, key, seq) > ($2, $3, $4) ORDER BY name, key, seq LIMIT $5`)
 	putParked = db.Q(`
-		INSERT INTO event_parked (shop, name, key, seq, event, topic, at, payload, error, parked_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (shop, name, key, seq) DO NOTHING`)
+		INSERT INTO event_parked (shop, name, key, seq, event, topic, at, payload, error, parked_at, trace)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (shop, name, key, seq) DO NOTHING`)
 	parkedOfKey = db.Q(`
 		SELECT name, key, seq, event, topic, at, payload, error, parked_at FROM event_parked
 		WHERE shop = $1 AND name = $2 AND key = $3 ORDER BY seq LIMIT $4`)
-	countParked = db.Q(`SELECT COUNT(*) FROM event_parked WHERE shop = $1 AND name = $2 AND key = $3`)
+	countParked = db.Q(`SELECT COUNT(*), COALESCE(MAX(seq), 0) FROM event_parked WHERE shop = $1 AND name = $2 AND key = $3`)
+	countLater  = db.Q(`SELECT COUNT(*) FROM event_parked WHERE shop = $1 AND name = $2 AND key = $3 AND seq > $4`)
+	countShop   = db.Q(`SELECT COUNT(*) FROM event_parked WHERE shop = $1`)
 	keysParked  = db.Q(`
-		SELECT p.name, p.key, p.seq, p.event, p.topic, p.at, p.payload, p.error, p.parked_at, k.events
+		SELECT p.name, p.key, p.seq, p.event, p.topic, p.at, p.payload, p.error, p.parked_at, k.events, k.last
 		FROM (
-			SELECT name, key, MIN(seq) AS seq, COUNT(*) AS events FROM event_parked
+			SELECT name, key, MIN(seq) AS seq, MAX(seq) AS last, COUNT(*) AS events FROM event_parked
 			WHERE shop = $1 AND (name, key) > ($2, $3) GROUP BY name, key ORDER BY name, key LIMIT $4
 		) k JOIN event_parked p ON p.shop = $1 AND p.name = k.name AND p.key = k.key AND p.seq = k.seq
 		ORDER BY p.name, p.key`)
 	editParked   = db.Q(`UPDATE event_parked SET payload = $5 WHERE shop = $1 AND name = $2 AND key = $3 AND seq = $4`)
 	dropParked   = db.Q(`DELETE FROM event_parked WHERE shop = $1 AND name = $2 AND key = $3 AND seq = $4`)
-	dropKey      = db.Q(`DELETE FROM event_parked WHERE shop = $1 AND name = $2 AND key = $3`)
+	dropKey      = db.Q(`DELETE FROM event_parked WHERE shop = $1 AND name = $2 AND key = $3 AND seq <= $4`)
 	parkedByShop = db.Across(`SELECT shop, COUNT(*) FROM event_parked WHERE shop > $1 GROUP BY shop ORDER BY shop LIMIT $2`)
 )
 
@@ -60,7 +62,7 @@ func (b *Bus) park(ctx context.Context, tx *db.Tx, s *subscriber, r record, why 
 	if len(why) > 2000 {
 		why = why[:2000]
 	}
-	_, err := tx.Exec(ctx, putParked, s.name, r.key, r.seq, r.event, r.topic, r.at, r.payload, why, tx.Now())
+	_, err := tx.Exec(ctx, putParked, s.name, r.key, r.seq, r.event, r.topic, r.at, r.payload, why, tx.Now(), r.trace)
 	if err != nil {
 		return err
 	}
@@ -71,14 +73,29 @@ func (b *Bus) park(ctx context.Context, tx *db.Tx, s *subscriber, r record, why 
 	return err
 }
 
-// ListParked gives the events set aside in a shop.
-func ListParked(ctx context.Context, room *fleet.Room) ([]Parked, error) {
+// ParkedAt is a place in the list of a shop's parked events.
+type ParkedAt struct {
+	Subscriber, Key string
+	Seq             int64
+}
+
+// ListParked gives events set aside in a shop, after one of them, at most limit.
+func ListParked(ctx context.Context, room *fleet.Room, after ParkedAt, limit int) ([]Parked, error) {
 	var out []Parked
 	err := room.View(ctx, fleet.Newest, func(r db.Reader) (err error) {
-		out, err = db.All(ctx, r, listParked, (*Parked).columns)
+		out, err = db.All(ctx, r, listParked, (*Parked).columns, after.Subscriber, after.Key, after.Seq, limit)
 		return err
 	})
 	return out, err
+}
+
+// ParkedIn counts the events set aside in a shop.
+func ParkedIn(ctx context.Context, room *fleet.Room) (n int64, err error) {
+	err = room.View(ctx, fleet.Newest, func(r db.Reader) (err error) {
+		n, _, err = db.One(ctx, r, countShop, func(n *int64) []any { return []any{n} })
+		return err
+	})
+	return n, err
 }
 
 // parkedPage is how many shops are asked for at a time.
@@ -113,10 +130,11 @@ func (b *Bus) ParkedCounts(ctx context.Context) ([]db.Count, error) {
 }
 
 // ParkedKey is a key of a subscriber that waits: its first event, whose error is
-// why, and how many there are.
+// why, how many there are, and the number of the last.
 type ParkedKey struct {
 	Parked
 	Events int64 `json:"events"`
+	Last   int64 `json:"last"`
 }
 
 // ParkedKeys gives keys of a shop that wait, after a subscriber and key, in that
@@ -124,7 +142,7 @@ type ParkedKey struct {
 func ParkedKeys(ctx context.Context, room *fleet.Room, subscriber, key string, limit int) ([]ParkedKey, error) {
 	var out []ParkedKey
 	err := room.View(ctx, fleet.Newest, func(r db.Reader) (err error) {
-		out, err = db.All(ctx, r, keysParked, func(k *ParkedKey) []any { return append(k.Parked.columns(), &k.Events) }, subscriber, key, limit)
+		out, err = db.All(ctx, r, keysParked, func(k *ParkedKey) []any { return append(k.Parked.columns(), &k.Events, &k.Last) }, subscriber, key, limit)
 		return err
 	})
 	return out, err
@@ -140,13 +158,22 @@ func ParkedOf(ctx context.Context, room *fleet.Room, subscriber, key string, lim
 	return out, err
 }
 
-// CountParked counts the events of one key.
-func CountParked(ctx context.Context, room *fleet.Room, subscriber, key string) (n int64, err error) {
+// CountParked counts the events of one key, and gives the number of the last.
+func CountParked(ctx context.Context, room *fleet.Room, subscriber, key string) (n, last int64, err error) {
+	type count struct{ n, last int64 }
+	var c count
 	err = room.View(ctx, fleet.Newest, func(r db.Reader) (err error) {
-		n, _, err = db.One(ctx, r, countParked, func(n *int64) []any { return []any{n} }, subscriber, key)
+		c, _, err = db.One(ctx, r, countParked, func(c *count) []any { return []any{&c.n, &c.last} }, subscriber, key)
 		return err
 	})
-	return n, err
+	return c.n, c.last, err
+}
+
+// Unparked is what came of a key's events: how many were handled or given up, and
+// how many stay parked that came after the last that was meant.
+type Unparked struct {
+	Events int64 `json:"events"`
+	Later  int64 `json:"later"`
 }
 
 func (p *Parked) columns() []any {
@@ -177,38 +204,43 @@ func (b *Bus) Edit(ctx context.Context, room *fleet.Room, name, key string, seq 
 	return err
 }
 
-// Replay hands the parked events of a key to their subscriber, in order, and
-// stops at the first that fails again; it and those behind it stay parked.
-func (b *Bus) Replay(ctx context.Context, room *fleet.Room, name, key string) (replayed int, err error) {
+// Replay hands the parked events of a key to their subscriber, in order, up to the
+// event upTo, which is the last that was seen by whoever asks. It stops at the
+// first that fails again; it and those behind it stay parked, and so does what was
+// parked later. What is done is part of the request that caused the event, as it
+// would have been.
+func (b *Bus) Replay(ctx context.Context, room *fleet.Room, name, key string, upTo int64) (done Unparked, err error) {
 	u, s, err := b.lockUnit(room, name)
 	if err != nil {
-		return 0, err
+		return done, err
 	}
 	defer b.unlockUnit(u)
 	for {
 		var r record
 		found := false
 		err := room.View(ctx, fleet.Newest, func(v db.Reader) (err error) {
-			r, found, err = db.One(ctx, v, firstParked, scanRecord, name, key)
+			if r, found, err = db.One(ctx, v, firstParked, scanRecord, name, key, upTo); err == nil && !found {
+				done.Later, _, err = db.One(ctx, v, countLater, func(n *int64) []any { return []any{n} }, name, key, upTo)
+			}
 			return err
 		})
 		if err != nil || !found {
-			return replayed, err
+			return done, err
 		}
 		h, ok := s.handlers[r.topic]
 		if !ok {
-			return replayed, fault.Conflict("no-handler", "%s no longer handles %s.", name, r.topic)
+			return done, fault.Conflict("no-handler", "%s no longer handles %s.", name, r.topic)
 		}
 		write := h.tx
 		if h.flow != nil {
 			then, err := runFlow(ctx, h, room, r)
 			if err != nil {
-				return replayed, err
+				return done, err
 			}
 			write = then.record
 		}
 		_, err = room.Change(ctx, func(tx *db.Tx) error {
-			if err := write(ctx, tx, r); err != nil {
+			if err := write(r.in(ctx), tx, r); err != nil {
 				return err
 			}
 			if _, err := tx.Exec(ctx, settleOne, name, key, r.seq, tx.Now(), "replayed"); err != nil {
@@ -221,31 +253,35 @@ func (b *Bus) Replay(ctx context.Context, room *fleet.Room, name, key string) (r
 			return err
 		})
 		if err != nil {
-			return replayed, err
+			return done, err
 		}
-		replayed++
+		done.Events++
 	}
 }
 
-// Drop gives up the parked events of a key. What they were is kept among what was
-// settled.
-func (b *Bus) Drop(ctx context.Context, room *fleet.Room, name, key string) (dropped int64, err error) {
+// Drop gives up the parked events of a key, up to the event upTo, which is the last
+// that was seen by whoever asks; what was parked later stays. What they were is kept
+// among what was settled.
+func (b *Bus) Drop(ctx context.Context, room *fleet.Room, name, key string, upTo int64) (done Unparked, err error) {
 	u, _, err := b.lockUnit(room, name)
 	if err != nil {
-		return 0, err
+		return done, err
 	}
 	defer b.unlockUnit(u)
 	_, err = room.Change(ctx, func(tx *db.Tx) (err error) {
-		if _, err = tx.Exec(ctx, settleKey, name, key, tx.Now(), "dropped"); err != nil {
+		if _, err = tx.Exec(ctx, settleKey, name, key, tx.Now(), "dropped", upTo); err != nil {
 			return err
 		}
-		dropped, err = tx.Exec(ctx, dropKey, name, key)
+		if done.Events, err = tx.Exec(ctx, dropKey, name, key, upTo); err != nil {
+			return err
+		}
+		done.Later, _, err = db.One(ctx, tx, countLater, func(n *int64) []any { return []any{n} }, name, key, upTo)
 		return err
 	})
 	if err == nil {
-		b.log.Warn("parked events were dropped", "subscriber", name, "shop", room.Shop(), "key", key, "events", dropped)
+		b.log.Warn("parked events were dropped", "subscriber", name, "shop", room.Shop(), "key", key, "events", done.Events, "up to", upTo, "later", done.Later)
 	}
-	return dropped, err
+	return done, err
 }
 
 // lockUnit keeps deliveries of a shop in this process away from a subscriber.
@@ -272,6 +308,13 @@ func (b *Bus) lockUnit(room *fleet.Room, name string) (*unit, *subscriber, error
 		}
 	}
 	return nil, nil, fault.NotFound("There is no subscriber %q.", name)
+}
+
+// pinned reports whether somebody waits for a unit, or has it.
+func (b *Bus) pinned(u *unit) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return u.pins > 0
 }
 
 // unlockUnit lets them through again. The unit looks anew at what is parked.

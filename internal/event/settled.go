@@ -33,7 +33,7 @@ var (
 	settleKey = db.Q(`
 		INSERT INTO event_settled (shop, name, seq, at, how, key, event, topic, payload, error)
 		SELECT shop, name, seq, $4, $5, key, event, topic, payload, error FROM event_parked
-		WHERE shop = $1 AND name = $2 AND key = $3`)
+		WHERE shop = $1 AND name = $2 AND key = $3 AND seq <= $6`)
 	listSettled = db.Q(`
 		SELECT how, at, name, key, seq, event, topic, payload, error FROM event_settled
 		WHERE shop = $1 ORDER BY at DESC, name, seq DESC LIMIT 200`)

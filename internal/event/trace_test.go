@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -84,6 +85,56 @@ func TestATraceGoesOnFromTheRequest(t *testing.T) {
 		for _, name := range []string{"writes", "calls"} {
 			if got := saw.of(name); !slices.Equal(got, want) {
 				t.Errorf("%s was part of %q, want %q", name, got, want)
+			}
+		}
+	})
+}
+
+// What is done about an event that was parked, when it is tried again at last, is
+// part of the request that caused it.
+func TestATraceGoesOnAfterAReplay(t *testing.T) {
+	each(t, func(t *testing.T, f *fleet.Fleet) {
+		room := fleettest.NewShop(t, f, "a")
+		s := &traces{saw: map[string][]string{}}
+		b := event.NewBus(f, quiet())
+		var mended atomic.Bool
+		event.On(b, "writes", func(ctx context.Context, tx *db.Tx, m event.Meta, _ happened) error {
+			if !mended.Load() {
+				panic("no")
+			}
+			s.note(ctx, "writes")
+			return event.Emit(ctx, tx, told{m.Seq})
+		})
+		event.OnFlow(b, "calls", func(ctx context.Context, _ *fleet.Room, _ event.Meta, _ happened) (event.Then, error) {
+			if !mended.Load() {
+				panic("no")
+			}
+			s.note(ctx, "calls")
+			return nil, nil
+		})
+		event.OnFlow(b, "after", func(ctx context.Context, _ *fleet.Room, _ event.Meta, _ told) (event.Then, error) {
+			s.note(ctx, "after")
+			return nil, nil
+		})
+		b.Start(t.Context())
+		defer b.Close()
+		first, second := id.NewTrace(), id.NewTrace()
+		emitIn(t, room, first)
+		emitIn(t, room, second)
+		emit(t, room, happened{K: "k"}) // of no request
+		settle(t, b)
+		mended.Store(true)
+		operators := id.NewTrace().In(t.Context()) // asks for it, and did not cause it
+		for _, name := range []string{"writes", "calls"} {
+			if done, err := b.Replay(operators, room, name, "k", 100); err != nil || done.Events != 3 {
+				t.Fatalf("replayed %+v, %v", done, err)
+			}
+		}
+		settle(t, b)
+		for _, name := range []string{"writes", "calls", "after"} {
+			got := s.of(name)
+			if len(got) != 3 || got[0] != first.String() || got[1] != second.String() {
+				t.Errorf("%s was part of %q, want %q and %q first", name, got, first, second)
 			}
 		}
 	})

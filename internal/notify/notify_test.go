@@ -263,7 +263,7 @@ func TestAChannelThatIsDownLosesNothingAndHoldsUpNoOther(t *testing.T) {
 		if len(sms.tries) != 6 {
 			s.t.Errorf("%d keys were tried, not 6", len(sms.tries))
 		}
-		if parked, err := event.ListParked(s.t.Context(), s.room); err != nil || len(parked) != 0 {
+		if parked, err := event.ListParked(s.t.Context(), s.room, event.ParkedAt{}, 10); err != nil || len(parked) != 0 {
 			s.t.Errorf("parked %v, %v", parked, err)
 		}
 		if n := len(s.list(notify.ListIn{State: "sent"}).Items); n != 12 {

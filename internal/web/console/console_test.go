@@ -239,8 +239,12 @@ func TestConsole(t *testing.T) {
 		}
 		says("/shops/alpha", "cannot read this")
 		says(key, "cannot read this", `action="`+key+`/edit"`, "&#34;n&#34;: 7", "Nothing behind it")
-		if code, _, body := a("POST", key+"/retry"); code != 409 || !strings.Contains(body, "It failed again: decode test.told: cannot read this") {
+		if code, _, body := a("POST", key+"/retry", "up_to", "1"); code != 409 || !strings.Contains(body, "It failed again: decode test.told: cannot read this") {
 			t.Errorf("a retry in vain is %d", code)
+		}
+
+		if code, _, _ := a("POST", key+"/retry"); code != http.StatusUnprocessableEntity {
+			t.Errorf("a retry of nobody knows what is %d", code)
 		}
 
 		// What is no JSON is kept beside what is wrong with it, and changes nothing.
@@ -256,15 +260,20 @@ func TestConsole(t *testing.T) {
 		}
 		says(key, "Event 1 says something else now", "&#34;n&#34;: 9")
 		mended.Store(true)
-		if code, to, _ := a("POST", key+"/retry"); code != http.StatusSeeOther || to != "/parked" || heard.Load() != 9 {
+		if code, to, _ := a("POST", key+"/retry", "up_to", "1"); code != http.StatusSeeOther || to != "/parked" || heard.Load() != 9 {
 			t.Errorf("a retry is %d %s, and %d was heard", code, to, heard.Load())
 		}
 		says("/parked", "Nothing is parked", "Handled: 1 event.")
 		mended.Store(false)
 		tell()
-		says(key+"/drop", "Give up 1 event?", `action="`+key+`/drop"`, `href="`+key+`">Keep`)
-		says("/parked", "cannot read this") // asking gave nothing up
-		a("POST", key+"/drop")
+		says(key+"/drop", "Give up 1 event?", `action="`+key+`/drop"`, `href="`+key+`">Keep`, `name="up_to" value="2"`)
+		says("/parked", "cannot read this", `name="up_to" value="2"`) // asking gave nothing up
+		tell()                                                        // after the question
+		if _, to, _ := a("POST", key+"/drop", "up_to", "2"); to != key {
+			t.Errorf("with one more parked, giving up leads to %s", to)
+		}
+		says(key, "Given up: 1 event. Parked meanwhile, and still there: 1 event.", "No. 3", `name="up_to" value="3"`)
+		a("POST", key+"/drop", "up_to", "3")
 		mended.Store(true)
 		says("/parked", "Nothing is parked")
 		if heard.Load() != 9 {

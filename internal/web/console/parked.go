@@ -40,6 +40,7 @@ type Parked struct {
 type ParkedKey struct {
 	ID, Shop, ShopURL, Consumer, Topic, Key, Problem string
 	Behind                                           int64
+	Last                                             string // the number of the last event that is meant here
 	Since                                            time.Time
 }
 
@@ -152,16 +153,16 @@ func parkedIn(r *http.Request, room *fleet.Room, after at, limit int) ([]ParkedK
 	keys, err := event.ParkedKeys(r.Context(), room, after.name, after.key, limit)
 	var out []ParkedKey
 	for _, k := range keys {
-		out = append(out, parkedRow(room, k.Parked, k.Events))
+		out = append(out, parkedRow(room, k.Parked, k.Events, k.Last))
 	}
 	return out, err
 }
 
-func parkedRow(room *fleet.Room, first event.Parked, events int64) ParkedKey {
+func parkedRow(room *fleet.Room, first event.Parked, events, last int64) ParkedKey {
 	return ParkedKey{
 		ID:   url.PathEscape(room.Slug() + "~" + first.Subscriber + "~" + first.Key),
 		Shop: room.Slug(), ShopURL: "/shops/" + room.Slug(), Consumer: first.Subscriber, Topic: first.Topic, Key: first.Key,
-		Problem: first.Error, Behind: events - 1, Since: first.ParkedAt,
+		Problem: first.Error, Behind: events - 1, Last: strconv.FormatInt(last, 10), Since: first.ParkedAt,
 	}
 }
 
@@ -221,11 +222,11 @@ func (s *server) keyPage(w http.ResponseWriter, r *http.Request) (v ParkedEvents
 	if v.Frame, _, err = s.frame(w, r, "Parked events", "parked"); err != nil {
 		return v, err
 	}
-	n, err := event.CountParked(r.Context(), room, name, key)
+	n, last, err := event.CountParked(r.Context(), room, name, key)
 	if err != nil {
 		return v, err
 	}
-	v.Row = parkedRow(room, all[0], n)
+	v.Row = parkedRow(room, all[0], n, last)
 	for i, p := range all {
 		said := pretty(p.Payload)
 		v.Events = append(v.Events, ParkedEvent{Seq: strconv.FormatInt(p.Seq, 10), Event: p.Event.String(), Payload: said, At: p.At, Open: i == 0, Rows: rowsOf(said)})
@@ -305,17 +306,21 @@ func (s *server) retryParked(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	n, failed := s.Bus.Replay(r.Context(), room, name, key)
+	upTo, err := lastSeen(r)
+	if err != nil {
+		return err
+	}
+	done, failed := s.Bus.Replay(r.Context(), room, name, key, upTo)
 	if failed == nil {
-		return s.back(w, r, "/parked", "Handled: "+events(int64(n)))
+		return s.unparked(w, r, "Handled", done)
 	}
 	v, err := s.keyPage(w, r)
 	if err != nil {
 		return err
 	}
 	v.Failed = fmt.Sprintf("It failed again: %v.", strings.TrimSuffix(failed.Error(), "."))
-	if n > 0 {
-		v.Failed += " Handled before that: " + events(int64(n))
+	if done.Events > 0 {
+		v.Failed += " Handled before that: " + events(done.Events)
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	return web.Render(w, r, http.StatusConflict, v.Page())
@@ -335,11 +340,34 @@ func (s *server) dropParked(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	n, err := s.Bus.Drop(r.Context(), room, name, key)
+	upTo, err := lastSeen(r)
 	if err != nil {
 		return err
 	}
-	return s.back(w, r, "/parked", "Given up: "+events(n))
+	done, err := s.Bus.Drop(r.Context(), room, name, key, upTo)
+	if err != nil {
+		return err
+	}
+	return s.unparked(w, r, "Given up", done)
+}
+
+// lastSeen is the last event of a key that was parked when the form was shown:
+// what came later is not meant.
+func lastSeen(r *http.Request) (int64, error) {
+	upTo, err := strconv.ParseInt(r.PostFormValue("up_to"), 10, 64)
+	if err != nil || upTo <= 0 {
+		return 0, fault.Invalid("up_to", "The form does not say which events are meant. Open the page of the key again.")
+	}
+	return upTo, nil
+}
+
+// unparked says what came of a key's events, where those are that are still there.
+func (s *server) unparked(w http.ResponseWriter, r *http.Request, how string, done event.Unparked) error {
+	said := how + ": " + events(done.Events)
+	if done.Later == 0 {
+		return s.back(w, r, "/parked", said)
+	}
+	return s.back(w, r, s.keyURL(r), said+" Parked meanwhile, and still there: "+events(done.Later))
 }
 
 func (s *server) settled(w http.ResponseWriter, r *http.Request) error {
