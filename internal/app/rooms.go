@@ -163,7 +163,7 @@ func (a *App) handlers() (public, ops http.Handler, err error) {
 		Fleet: a.fleet, Edge: a.pages, Finder: a.finder, Visits: &a.visits, Door: a.door, Cookies: a.cookies, Log: a.log, URL: a.cfg.URL, ShopURL: a.cfg.ShopURL, HTTPS: a.cfg.HTTPS(), NoBudgets: !a.cfg.Budgets,
 	})
 	board := dashboard.New(dashboard.Deps{
-		Fleet: a.fleet, Bus: a.bus, Accounts: a.accounts, Office: a.office, Desk: a.desk, Finder: a.finder, Door: a.door, Cookies: a.cookies,
+		Fleet: a.fleet, Bus: a.bus, Accounts: a.accounts, Office: a.office, Desk: a.desk, Finder: a.finder, Visits: &a.visits, Door: a.door, Cookies: a.cookies,
 		Pictures: a.pictures, Importer: a.importer, Log: a.log, URL: a.cfg.URL, ShopURL: a.cfg.ShopURL, Stop: a.stopping,
 		Dev: a.cfg.Dev, Region: a.cfg.Region, DevMessages: a.recent, OpenAPI: func() ([]byte, error) { return doc, nil },
 	})

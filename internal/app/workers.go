@@ -69,6 +69,7 @@ func (a *App) sweepers(ctx context.Context) {
 	a.every(&a.workers, ctx, 2*time.Second, "look at the list of shards", a.fleet.Reload)
 	a.every(&a.workers, ctx, 5*time.Second, "write down what was searched for", func(ctx context.Context) error { return a.finder.Flush(ctx, a.fleet.ByID) })
 	a.every(&a.workers, ctx, time.Second, "write down visits", func(ctx context.Context) error { return a.visits.Flush(ctx, a.fleet.ByID) })
+	a.every(&a.workers, ctx, time.Second, "look for visits that others have written", func(ctx context.Context) error { return a.visits.Look(ctx, a.fleet.ByID) })
 	if !a.cfg.does(roleWorker) {
 		return
 	}

@@ -27,6 +27,8 @@ type Visits struct {
 
 	mu    sync.Mutex
 	shops map[id.Shop]map[time.Time]int64 // by the quarter of an hour
+
+	watched map[id.Shop]*watched
 }
 
 // Count counts a visit that begins now.
@@ -53,7 +55,8 @@ func (v *Visits) add(shop id.Shop, at time.Time, n int64) {
 	of[at] += n
 }
 
-// take gives what waits of at most so many shops.
+// take gives what waits of at most so many shops, of those that somebody watches
+// first.
 func (v *Visits) take(most int) map[id.Shop]map[time.Time]int64 {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -63,6 +66,12 @@ func (v *Visits) take(most int) map[id.Shop]map[time.Time]int64 {
 		return all
 	}
 	some := map[id.Shop]map[time.Time]int64{}
+	for shop := range v.watched {
+		if of, waits := v.shops[shop]; waits && len(some) < most {
+			some[shop] = of
+			delete(v.shops, shop)
+		}
+	}
 	for shop, of := range v.shops {
 		if len(some) == most {
 			break
@@ -79,11 +88,16 @@ var addVisits = db.Q(`
 
 // Flush writes what was counted, one change for each of at most 500 shops. What
 // cannot be written now waits for the next time; what may have been written is
-// not written again.
+// not written again. Those who watch a shop are told once its visits are written.
 func (v *Visits) Flush(ctx context.Context, rooms func(context.Context, id.Shop) (*fleet.Room, error)) error {
 	var failed error
 	for shop, of := range v.take(atOnce) {
 		err := write(ctx, rooms, shop, of)
+		if err == nil {
+			v.mu.Lock()
+			v.tell(shop)
+			v.mu.Unlock()
+		}
 		if err == nil || fault.Is(err, fault.KindNotFound) {
 			continue
 		}

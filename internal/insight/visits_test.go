@@ -110,3 +110,73 @@ func TestVisitsThatWaitAreBounded(t *testing.T) {
 		t.Errorf("%d shops at once; lost %d", asked, v.Lost.Load())
 	}
 }
+
+// Who shows a shop's figures is told when its visits were written, by this process
+// or by another, and of no other shop's. When more shops' visits wait than are
+// written at once, those that are watched are among the first.
+func TestVisitsAreToldToWhoWatches(t *testing.T) {
+	fleettest.EachFleet(t, schemas, nil, func(t *testing.T, f *fleet.Fleet) {
+		a, b := fleettest.NewShop(t, f, "a"), fleettest.NewShop(t, f, "b")
+		var here, there insight.Visits
+		news, stop := here.Watch(a.Shop())
+		told := func() bool {
+			select {
+			case <-news:
+				return true
+			default:
+				return false
+			}
+		}
+		look := func() {
+			t.Helper()
+			if err := here.Look(t.Context(), f.ByID); err != nil {
+				t.Fatal(err)
+			}
+		}
+		flush := func(v *insight.Visits) {
+			t.Helper()
+			if err := v.Flush(t.Context(), f.ByID); err != nil {
+				t.Fatal(err)
+			}
+		}
+		look()
+		here.Count(a.Shop(), time.Now())
+		if told() {
+			t.Error("told before it was written")
+		}
+		flush(&here)
+		if !told() {
+			t.Error("not told of what was written here")
+		}
+		look() // which knows it already, or tells of it once
+		told()
+		here.Count(b.Shop(), time.Now())
+		flush(&here)
+		look()
+		if told() {
+			t.Error("told of another shop")
+		}
+		there.Count(a.Shop(), time.Now())
+		flush(&there)
+		look()
+		if !told() {
+			t.Error("not told of what another process has written")
+		}
+		for i := range 3000 { // which are nowhere
+			here.Count(id.Shop(i+1), time.Now())
+		}
+		here.Count(a.Shop(), time.Now())
+		_ = here.Flush(t.Context(), f.ByID)
+		if !told() {
+			t.Error("a watched shop waits behind others")
+		}
+		stop()
+		here.Count(a.Shop(), time.Now())
+		for range 10 {
+			_ = here.Flush(t.Context(), f.ByID)
+		}
+		if told() {
+			t.Error("told after the end")
+		}
+	})
+}

@@ -27,7 +27,7 @@ const (
 )
 
 // live keeps an open dashboard up to date: orders as they come, and the
-// figures a moment later, when the sums have them.
+// figures a moment later, when the sums have them, and once visits are written.
 func (d *desk) live() error {
 	after, err := d.position()
 	if err != nil {
@@ -50,6 +50,8 @@ func (d *desk) live() error {
 	defer cancel()
 	v := &viewer{desk: d, frame: f, settings: s, stream: stream}
 	events := d.follow(ctx, after)
+	visits, rest := d.Visits.Watch(d.room.Shop())
+	defer rest()
 	if after < 0 { // what came between the page and this connection
 		if err := v.latest(); err != nil {
 			return nil
@@ -74,6 +76,9 @@ func (d *desk) live() error {
 			}
 			err = v.order(e)
 			tell.Reset(soon)
+			again.Reset(later)
+		case <-visits:
+			tell.Reset(0)
 			again.Reset(later)
 		case <-tell.C:
 			err = v.figures()

@@ -48,6 +48,7 @@ func TestMain(m *testing.M) { fleettest.Main(m) }
 type platform struct {
 	*server
 	bus    *event.Bus
+	visits insight.Visits
 	t      *testing.T
 	url    string
 	outbox *notify.Outbox
@@ -97,7 +98,7 @@ func newPlatform(t *testing.T, f *fleet.Fleet) *platform {
 	stop := make(chan struct{})
 	var pages http.Handler
 	p.server, pages = newServer(Deps{
-		Fleet: f, Bus: bus, Accounts: accounts, Office: shop.NewOffice(order.Traded), Desk: customer.NewDesk(shop.Currency), Finder: search.NewFinder(search.Options{}),
+		Fleet: f, Bus: bus, Accounts: accounts, Office: shop.NewOffice(order.Traded), Desk: customer.NewDesk(shop.Currency), Finder: search.NewFinder(search.Options{}), Visits: &p.visits,
 		Door:    api.NewDoor(f, accounts, cookies, api.Limits{PerIP: 10000, PerPerson: 10000}),
 		Cookies: cookies, Pictures: media.NewLibrary(disk, 1), Importer: importer, Log: log, URL: "http://" + fleettest.Domain, ShopURL: shopURL, Stop: stop,
 		Dev: true, DevMessages: p.outbox.Recent, OpenAPI: func() ([]byte, error) { return os.ReadFile("testdata/openapi.json") },

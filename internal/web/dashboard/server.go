@@ -18,6 +18,7 @@ import (
 	"haat/internal/fault"
 	"haat/internal/fleet"
 	"haat/internal/guard"
+	"haat/internal/insight"
 	"haat/internal/media"
 	"haat/internal/notify"
 	"haat/internal/op"
@@ -37,6 +38,7 @@ type Deps struct {
 	Office      *shop.Office
 	Desk        *customer.Desk
 	Finder      *search.Finder
+	Visits      *insight.Visits // whose news open screens show
 	Door        *api.Door
 	Cookies     *web.Cookies
 	Pictures    *media.Library

@@ -467,6 +467,29 @@ func (b *browser) stream(path string, last func(name, data string) bool) {
 
 // An open dashboard is told of an order at once, and of the sums a moment
 // later.
+// An open screen shows visits once they are written, not when it next looks.
+func TestLiveVisits(t *testing.T) {
+	onPlatform(t, func(t *testing.T, p *platform) {
+		b, room := p.merchant(t, "a@haat.test", "Mine")
+		var counted time.Time
+		b.stream("/shops/mine/live", func(name, data string) bool {
+			if name == "part" && counted.IsZero() { // the figures as they are at first
+				counted = time.Now()
+				for range 7 {
+					p.visits.Count(room.Shop(), counted)
+				}
+				if err := p.visits.Flush(t.Context(), p.Fleet.ByID); err != nil {
+					t.Fatal(err)
+				}
+			}
+			return strings.Contains(data, "7 visits")
+		})
+		if took := time.Since(counted); took > 5*time.Second {
+			t.Errorf("shown after %v", took)
+		}
+	})
+}
+
 func TestLive(t *testing.T) {
 	onPlatform(t, func(t *testing.T, p *platform) {
 		b, room := p.merchant(t, "a@haat.test", "Mine")
