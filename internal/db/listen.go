@@ -16,7 +16,7 @@ const channel = "haat_news"
 // mostNamed is how many shops one call names: a payload has 8,000 bytes.
 const mostNamed = 400
 
-var recent = Across(`SELECT shop, seq FROM shop_clock WHERE seq > done AND shop > $1 ORDER BY shop LIMIT $2`)
+var recent = Across(`SELECT shop, seq FROM shop_clock WHERE news AND shop > $1 ORDER BY shop LIMIT $2`)
 
 // Recent gives the shops of News, each with the number of its newest event.
 func (s *Shard) Recent(ctx context.Context, after id.Shop, limit int) ([]Count, error) {

@@ -13,7 +13,7 @@ var (
 	spoiling = Q(`
 		SELECT seq, tags FROM shop_outbox
 		WHERE shop = $1 AND seq > $2 AND (tags <> '' OR seq = $2 + 1) ORDER BY seq DESC LIMIT $3`)
-	news = Across(`SELECT shop, seq - done FROM shop_clock WHERE seq > done AND shop > $1 ORDER BY shop LIMIT $2`)
+	news = Across(`SELECT shop, seq - done FROM shop_clock WHERE news AND shop > $1 ORDER BY shop LIMIT $2`)
 )
 
 // SetDone notes on the shop's clock that nobody needs to be told of its events

@@ -210,3 +210,37 @@ func TestNewsDoNotCountShops(t *testing.T) {
 		})
 	}
 }
+
+// A tick of a shop that has news already writes its row and enters no index:
+// the index of shops with news stands on no column that ticks change.
+func TestTicksEnterNoIndex(t *testing.T) {
+	ctx := t.Context()
+	s := openOld(t, dbtest.Postgres(t))
+	if err := s.Load(ctx, 1, []Filling{{Shop: 7, Fill: func(*Tx) error { return nil }}}); err != nil {
+		t.Fatal(err)
+	}
+	tick := stmt{postgres: `SELECT o_n FROM haat_tick($1, 1, 0, ARRAY['\x01'::bytea], ARRAY['t'], ARRAY[''], ARRAY[''], ARRAY['\x02'::bytea], ARRAY[''])`}
+	count := stmt{postgres: `SELECT pg_stat_get_xact_tuples_hot_updated('shop_clock'::regclass)`}
+	number := func(raw session, q *stmt, args ...any) (n int64, err error) {
+		err = raw.query(ctx, q, args, func(scan func(...any) error) error { return scan(&n) })
+		return n, err
+	}
+	const ticks = 50
+	hot := int64(0)
+	for range ticks {
+		err := s.e.write(ctx, &work{shop: 7, run: func(raw session) error {
+			if _, err := number(raw, &tick, int64(7)); err != nil {
+				return err
+			}
+			n, err := number(raw, &count)
+			hot += n
+			return err
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if hot < ticks-5 {
+		t.Errorf("%d of %d ticks entered no index", hot, ticks)
+	}
+}
