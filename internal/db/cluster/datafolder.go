@@ -55,18 +55,18 @@ func (u user) own(path string) error {
 	return os.Lchown(path, u.uid, u.gid)
 }
 
-// tempDir makes a folder that only the user (and root) can enter. It is in
-// memory where there is much of that, which makes a database in an eighth of
-// the time. Its path is short, since that of a socket is limited to about a
-// hundred bytes.
-func (u user) tempDir() (string, error) {
+// tempDir makes a folder that only the user (and root) can enter. A quick one, of
+// which nothing need outlive the machine, is in memory where there is much of
+// that, which makes a database in an eighth of the time. Its path is short, since
+// that of a socket is limited to about a hundred bytes.
+func (u user) tempDir(quick bool) (string, error) {
 	const memory, enough = "/dev/shm", 2 << 30
 	base := os.TempDir()
 	if u.other || len(base) > 60 {
 		base = "/tmp" // root's own may be closed to others
 	}
 	var free syscall.Statfs_t
-	if err := syscall.Statfs(memory, &free); err == nil && free.Bavail*uint64(free.Bsize) > enough {
+	if err := syscall.Statfs(memory, &free); quick && err == nil && free.Bavail*uint64(free.Bsize) > enough {
 		base = memory
 	}
 	dir, err := os.MkdirTemp(base, "haat-pg-")
@@ -107,7 +107,7 @@ func postgresTemplate(bin string, as user) (string, error) {
 	if _, err := os.Stat(template); err == nil {
 		return template, nil
 	}
-	dir, err := as.tempDir()
+	dir, err := as.tempDir(true)
 	if err != nil {
 		return "", err
 	}

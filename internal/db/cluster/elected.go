@@ -105,7 +105,7 @@ func StartElected(servers int) (_ *Elected, err error) {
 		return nil, err
 	}
 	e := &Elected{bin: bin, as: as}
-	if e.dir, err = as.tempDir(); err != nil {
+	if e.dir, err = as.tempDir(true); err != nil {
 		return nil, err
 	}
 	defer func() {

@@ -86,7 +86,7 @@ func start(own, quick bool) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prepare a PostgreSQL data folder: %w", err)
 	}
-	dir, err := as.tempDir()
+	dir, err := as.tempDir(quick)
 	if err != nil {
 		return nil, err
 	}

@@ -73,7 +73,7 @@ func (s *Server) Promote() error { return s.Exec("SELECT pg_promote(true, 60)") 
 // Replica starts another server as a standby of this one, which streams to it.
 // It has caught up with what stood when Replica was called.
 func (s *Server) Replica() (*Server, error) {
-	dir, err := s.as.tempDir()
+	dir, err := s.as.tempDir(s.quick)
 	if err != nil {
 		return nil, err
 	}
