@@ -23,18 +23,19 @@ type Bus struct {
 	lanes []*lane // made by Start
 	all   string  // the cursor that tells how far all subscribers have come
 
-	mu       sync.Mutex
-	outlets  map[id.Shop]*outlet
-	most     int            // outlets
-	full     bool           // a shop's news found no outlet
-	recent   int            // events kept in memory, by all outlets
-	busy     int            // units queued, running or waiting to try again
-	working  map[*unit]bool // those that a worker has
-	past     []Moment
-	idle     *sync.Cond
-	searched map[string]bool       // shards that were searched for what was left
-	suspects map[id.Shop]time.Time // whose events were there before we were, and when that was seen
-	stuck    map[*unit]bool        // units whose events wait, after a failure
+	mu         sync.Mutex
+	outlets    map[id.Shop]*outlet
+	most       int            // outlets
+	full       bool           // a shop's news found no outlet
+	recent     int            // events kept in memory, by all outlets
+	busy       int            // units queued, running or waiting to try again
+	working    map[*unit]bool // those that a worker has
+	past       []Moment
+	parkedPast []ParkedMoment
+	idle       *sync.Cond
+	searched   map[string]bool       // shards that were searched for what was left
+	suspects   map[id.Shop]time.Time // whose events were there before we were, and when that was seen
+	stuck      map[*unit]bool        // units whose events wait, after a failure
 
 	followers map[id.Shop]map[chan struct{}]bool
 	parking   parking

@@ -102,7 +102,7 @@ func ParkedIn(ctx context.Context, room *fleet.Room) (n int64, err error) {
 var parkedPage = 1000
 
 // ParkedCounts gives all shops that have parked events, in ascending order, and
-// how many.
+// how many. It is remembered for [Bus.ParkedPast].
 func (b *Bus) ParkedCounts(ctx context.Context) ([]db.Count, error) {
 	var out []db.Count
 	for name, shard := range b.fleet.Shards {
@@ -126,6 +126,7 @@ func (b *Bus) ParkedCounts(ctx context.Context) ([]db.Count, error) {
 		}
 	}
 	slices.SortFunc(out, func(a, b db.Count) int { return cmp.Compare(a.Shop, b.Shop) })
+	b.noteParked(out, time.Now())
 	return out, nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"haat/internal/event"
+	"haat/internal/id"
 )
 
 // Partitions is GET /partitions: how far deliverers have come with the topic of
@@ -24,6 +25,8 @@ type Partitions struct {
 	Labels  []string
 	Waiting []float64 // records of all partitions that were not handled
 	Oldest  []float64 // age in seconds of the oldest that this process delivers
+	Sets    []string  // when parked events were counted
+	Set     []float64 // how many there were
 	Rows    []PartitionRow
 }
 
@@ -35,11 +38,14 @@ type PartitionRow struct {
 	Detail  string // why it is stuck
 	Holder  string // who delivers it
 	Waiting string
-	Oldest  string // of what this process delivers; empty: nothing, or another does
-	Parked  int    // events of its shops that are parked
-	Canary  string // how long the last one took, or how late it is; empty: this process sends none
-	Lately  []float64
-	Read    string // of Lately, in words
+	Oldest  string    // of what this process delivers; empty: nothing, or another does
+	Parked  int       // events of its shops that are parked
+	Canary  string    // how long the last one took, or how late it is; empty: this process sends none
+	Lately  []float64 // what waited, in the last quarter of an hour
+	Read    string    // of Lately, in words
+	Sets    []float64 // how many events were parked meanwhile
+	Ages    []float64 // of the oldest meanwhile, in seconds
+	Aged    string    // of Ages, in words
 }
 
 func (s *server) partitions(w http.ResponseWriter, r *http.Request) error {
@@ -52,29 +58,60 @@ func (s *server) partitions(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	w.Header().Set("Refresh", "5")
+	of := func(shop id.Shop) string { // in which row a shop is; empty: not known
+		if s.Kafka == nil {
+			if room, err := s.Fleet.ByID(r.Context(), shop); err == nil {
+				return room.Shard()
+			}
+		} else if p, known := s.Kafka.PartitionOf(shop); known {
+			return strconv.Itoa(int(p))
+		}
+		return ""
+	}
+	parked := map[string]int{}
+	for _, c := range counts {
+		parked[of(c.Shop)] += int(c.N)
+	}
+	var v Partitions
 	if s.Kafka == nil {
-		parked := map[string]int{}
-		for _, c := range counts {
-			if room, err := s.Fleet.ByID(r.Context(), c.Shop); err == nil {
-				parked[room.Shard()] += int(c.N)
+		v = shardsBehind(f, s.Bus.Behind(), s.Bus.Past(), parked)
+	} else {
+		all, at := s.Kafka.Partitions()
+		v = partitionsPage(f, s.Kafka.Topic(), all, at, s.Kafka.Past(), parked)
+	}
+	v.setAside(s.Bus.ParkedPast(), of)
+	return s.show(w, r, v.Page())
+}
+
+// setAside draws how many events were parked.
+func (v *Partitions) setAside(past []event.ParkedMoment, of func(id.Shop) string) {
+	v.Sets, v.Set = nil, nil
+	rows := map[string]*PartitionRow{}
+	for i := range v.Rows {
+		v.Rows[i].Sets = make([]float64, len(past))
+		rows[v.Rows[i].Number] = &v.Rows[i]
+	}
+	places := map[id.Shop]string{}
+	for n, m := range past {
+		v.Sets, v.Set = append(v.Sets, m.At.In(v.zone()).Format("15:04")), append(v.Set, 0)
+		for _, c := range m.Counts {
+			v.Set[n] += float64(c.N)
+			place, known := places[c.Shop]
+			if !known {
+				place = of(c.Shop)
+				places[c.Shop] = place
+			}
+			if row := rows[place]; row != nil {
+				row.Sets[n] += float64(c.N)
 			}
 		}
-		return s.show(w, r, shardsBehind(f, s.Bus.Behind(), s.Bus.Past(), parked).Page())
 	}
-	parked := map[int32]int{}
-	for _, c := range counts {
-		if p, known := s.Kafka.PartitionOf(c.Shop); known {
-			parked[p] += int(c.N)
-		}
-	}
-	all, at := s.Kafka.Partitions()
-	return s.show(w, r, partitionsPage(f, s.Kafka.Topic(), all, at, s.Kafka.Past(), parked).Page())
 }
 
 // unseenFor is after how long what was seen says nothing of now.
 const unseenFor = 10 * time.Second
 
-func partitionsPage(f Frame, topic string, all []event.PartitionState, at time.Time, past []event.Sample, parked map[int32]int) Partitions {
+func partitionsPage(f Frame, topic string, all []event.PartitionState, at time.Time, past []event.Sample, parked map[string]int) Partitions {
 	v := Partitions{Frame: f, Topic: topic, What: "Partition", Of: "records", State: "good"}
 	for _, s := range past {
 		v.Labels = append(v.Labels, s.At.In(f.zone()).Format("15:04"))
@@ -84,7 +121,8 @@ func partitionsPage(f Frame, topic string, all []event.PartitionState, at time.T
 	var waiting int64
 	stuck, set := 0, 0
 	for _, p := range all {
-		row := PartitionRow{Number: strconv.Itoa(int(p.Partition)), State: "good", Word: "Up to date", Holder: p.Holder, Waiting: thousands(p.Waiting()), Parked: parked[p.Partition]}
+		row := PartitionRow{Number: strconv.Itoa(int(p.Partition)), State: "good", Word: "Up to date", Holder: p.Holder, Waiting: thousands(p.Waiting())}
+		row.Parked = parked[row.Number]
 		waiting += p.Waiting()
 		set += row.Parked
 		if p.Waiting() > 0 {
@@ -101,16 +139,15 @@ func partitionsPage(f Frame, topic string, all []event.PartitionState, at time.T
 			row.Oldest = f.Now.Sub(p.Oldest).Round(100 * time.Millisecond).String()
 		}
 		row.Canary = canaryOf(p, f.Now)
-		most := int64(0)
 		for _, s := range past {
 			lag := int64(0)
 			if int(p.Partition) < len(s.Lag) {
 				lag = s.Lag[p.Partition]
 			}
 			row.Lately = append(row.Lately, float64(lag))
-			most = max(most, lag)
+			row.Ages = append(row.Ages, s.Ages[p.Partition].Seconds())
 		}
-		row.Read = fmt.Sprintf("%s waited at most in the last quarter of an hour", thousands(most))
+		row.Read, row.Aged = waited(most(row.Lately)), aged(row.Ages)
 		v.Rows = append(v.Rows, row)
 	}
 	slices.SortStableFunc(v.Rows, func(a, b PartitionRow) int { return worse(b.State) - worse(a.State) })
@@ -135,22 +172,22 @@ const lateAfter = 10 * time.Second
 
 func shardsBehind(f Frame, all []event.Behind, past []event.Moment, parked map[string]int) Partitions {
 	v := Partitions{Frame: f, What: "Shard", Of: "shops", State: "good"}
-	lately := map[string][]float64{}
+	lately, ages := map[string][]float64{}, map[string][]float64{}
 	for n, m := range past {
 		v.Labels = append(v.Labels, m.At.In(f.zone()).Format("15:04"))
 		shops, oldest := 0, time.Duration(0)
 		for _, p := range m.Places {
 			shops, oldest = shops+p.Shops, max(oldest, p.Age(m.At))
 			if lately[p.Place] == nil {
-				lately[p.Place] = make([]float64, len(past))
+				lately[p.Place], ages[p.Place] = make([]float64, len(past)), make([]float64, len(past))
 			}
-			lately[p.Place][n] = float64(p.Shops)
+			lately[p.Place][n], ages[p.Place][n] = float64(p.Shops), p.Age(m.At).Seconds()
 		}
 		v.Waiting, v.Oldest = append(v.Waiting, float64(shops)), append(v.Oldest, oldest.Seconds())
 	}
 	waiting, late, set := 0, 0, 0
 	for _, p := range all {
-		row := PartitionRow{Number: p.Place, State: "good", Word: "Up to date", Holder: "this process", Waiting: thousands(int64(p.Shops)), Parked: parked[p.Place], Lately: lately[p.Place]}
+		row := PartitionRow{Number: p.Place, State: "good", Word: "Up to date", Holder: "this process", Waiting: thousands(int64(p.Shops)), Parked: parked[p.Place], Lately: lately[p.Place], Ages: ages[p.Place]}
 		waiting, set = waiting+p.Shops, set+row.Parked
 		if p.Shops > 0 {
 			row.Word, row.Oldest = "At work", p.Age(f.Now).Round(100*time.Millisecond).String()
@@ -162,11 +199,7 @@ func shardsBehind(f Frame, all []event.Behind, past []event.Moment, parked map[s
 			row.State, row.Word, row.Detail = "bad", "Behind", "Incidents say what its events wait for."
 			late++
 		}
-		most := 0.0
-		for _, n := range row.Lately {
-			most = max(most, n)
-		}
-		row.Read = fmt.Sprintf("%s waited at most in the last quarter of an hour", thousands(int64(most)))
+		row.Read, row.Aged = waited(most(row.Lately)), aged(row.Ages)
 		v.Rows = append(v.Rows, row)
 	}
 	slices.SortStableFunc(v.Rows, func(a, b PartitionRow) int { return worse(b.State) - worse(a.State) })
@@ -185,6 +218,21 @@ func shardsBehind(f Frame, all []event.Behind, past []event.Moment, parked map[s
 		v.State = "bad"
 	}
 	return v
+}
+
+func waited(n float64) string {
+	return fmt.Sprintf("%s waited at most in the last quarter of an hour", records(n))
+}
+
+func aged(ages []float64) string {
+	return fmt.Sprintf("the oldest was %s old at most in the last quarter of an hour", seconds(most(ages)))
+}
+
+func most(values []float64) (n float64) {
+	for _, v := range values {
+		n = max(n, v)
+	}
+	return n
 }
 
 // canaryLate is after how long a canary that is not there yet is told instead of

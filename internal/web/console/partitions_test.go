@@ -6,7 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"haat/internal/db"
 	"haat/internal/event"
+	"haat/internal/id"
 )
 
 // behind is a topic of which one partition is stuck, and another's shops have
@@ -21,9 +23,16 @@ func behind() Partitions {
 	all[2].Committed, all[2].Oldest = 98, night.Add(-1300*time.Millisecond)
 	var past []event.Sample
 	for i := range 60 {
-		past = append(past, event.Sample{At: night.Add(time.Duration(i-60) * 5 * time.Second), Lag: []int64{0, 0, int64(i % 7), 0, int64(max(0, 2*i-40)), 0}, Oldest: time.Duration(i%7) * 100 * time.Millisecond})
+		past = append(past, event.Sample{At: night.Add(time.Duration(i-60) * 5 * time.Second), Lag: []int64{0, 0, int64(i % 7), 0, int64(max(0, 2*i-40)), 0}, Oldest: time.Duration(i%7) * 100 * time.Millisecond,
+			Ages: map[int32]time.Duration{2: time.Duration(i%7) * 100 * time.Millisecond}})
 	}
-	return partitionsPage(frame("processes", "Partitions"), "haat.events", all, night.Add(-time.Second), past, map[int32]int{1: 3})
+	v := partitionsPage(frame("processes", "Partitions"), "haat.events", all, night.Add(-time.Second), past, map[string]int{"1": 3})
+	var parked []event.ParkedMoment
+	for i := range 60 {
+		parked = append(parked, event.ParkedMoment{At: past[i].At, Counts: []db.Count{{Shop: 1, N: int64(i / 20)}}})
+	}
+	v.setAside(parked, func(id.Shop) string { return "1" })
+	return v
 }
 
 // Without Kafka the shards of this process are there instead.
@@ -45,11 +54,26 @@ func TestShardsThatAreBehindAreFirst(t *testing.T) {
 	if want := []string{"s2 bad Behind 3 12s 0", "s3 warn Events parked 1 1s 2", "s1 good Up to date 0  0"}; !slices.Equal(rows, want) {
 		t.Errorf("%q, want %q", rows, want)
 	}
-	if len(v.Labels) != 60 || v.Waiting[59] != 3 || v.Oldest[59] != 59 || v.Rows[0].Lately[58] != 2 {
+	if len(v.Labels) != 60 || v.Waiting[59] != 3 || v.Oldest[59] != 59 || v.Rows[0].Lately[58] != 2 || v.Rows[0].Ages[59] != 59 {
 		t.Errorf("%+v", v)
 	}
 	if none := shardsBehind(frame("", ""), nil, nil, nil); none.Verdict != "This process delivers no shard's events: see Processes for who does." {
 		t.Errorf("%+v", none)
+	}
+}
+
+// How many events were parked is drawn, in all and of each row, as long as some were.
+func TestParkedEventsAreDrawn(t *testing.T) {
+	v := behind()
+	past := []event.ParkedMoment{{At: night.Add(-10 * time.Second)}, {At: night.Add(-5 * time.Second), Counts: []db.Count{{Shop: 1, N: 2}, {Shop: 2, N: 5}}}, {At: night, Counts: []db.Count{{Shop: 1, N: 3}}}}
+	v.setAside(past, func(s id.Shop) string { return map[id.Shop]string{1: "1", 2: "7"}[s] })
+	if !slices.Equal(v.Set, []float64{0, 7, 3}) || len(v.Sets) != 3 {
+		t.Errorf("%v at %v", v.Set, v.Sets)
+	}
+	for _, r := range v.Rows {
+		if want := []float64{0, 2, 3}; r.Number == "1" != slices.Equal(r.Sets, want) {
+			t.Errorf("of partition %s %v", r.Number, r.Sets)
+		}
 	}
 }
 
@@ -68,7 +92,7 @@ func TestPartitionsThatDoNotComeOnAreFirst(t *testing.T) {
 	if r := v.Rows[0]; r.Waiting != "80" || r.Word != "Stuck: handler" || r.Detail == "" || r.Lately[59] != 78 {
 		t.Errorf("%+v", r)
 	}
-	if r := v.Rows[3]; r.Oldest != "1.3s" || r.Waiting != "2" || r.Word != "At work" {
+	if r := v.Rows[3]; r.Oldest != "1.3s" || r.Waiting != "2" || r.Word != "At work" || r.Ages[55] != 0.6 || r.Aged != "the oldest was 0.6 s old at most in the last quarter of an hour" {
 		t.Errorf("%+v", r)
 	}
 	if r := v.Rows[1]; r.Parked != 3 {
