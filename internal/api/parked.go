@@ -39,7 +39,7 @@ type ParkedPage struct {
 
 // ParkedPlace is a place in the list; the zero one is before the first.
 type ParkedPlace struct {
-	Shop string `json:"shop"`
+	Shop string `json:"shop"` // its id: it may get another address meanwhile
 	ParkedKey
 	Seq int64 `json:"seq"`
 }

@@ -100,13 +100,15 @@ type App struct {
 	crowd      atomic.Pointer[crowd]            // the public address's connections, once served
 	cert       atomic.Pointer[edge.Certificate] // that is shown over TLS, once served
 
-	idleSince map[string]time.Time // shards whose events nobody carries; by watchProcesses
-	owner     string               // the process whose files some shards are, if it is another
-	elsewhere map[string]bool      // those shards
-	passKey   []byte               // what one process passes on to another is signed with it
-	draining  atomic.Bool          // soon no more requests will be taken
-	stopping  chan struct{}        // closed when live streams must end
-	ended     chan error           // why this process is to end by itself
+	idleSince map[string]time.Time       // shards whose events nobody carries; by watchProcesses
+	owner     string                     // the process whose files some shards are, if it is another
+	elsewhere map[string]bool            // those shards
+	passKey   []byte                     // what one process passes on to another is signed with it
+	draining  atomic.Bool                // soon no more requests will be taken
+	stopping  chan struct{}              // closed when live streams must end
+	ended     chan error                 // why this process is to end by itself
+	hanging   atomic.Pointer[time.Timer] // ends it if it does not
+	exit      func(int)
 	workers   sync.WaitGroup
 	ctx       context.Context // of the workers
 	cancel    context.CancelFunc
@@ -131,7 +133,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (a *App, err error)
 	if err := cfg.Finish(); err != nil {
 		return nil, err
 	}
-	a = &App{cfg: cfg, log: log, started: time.Now(), meter: meter.New(), stopping: make(chan struct{}), ended: make(chan error, 1)}
+	a = &App{cfg: cfg, log: log, started: time.Now(), meter: meter.New(), stopping: make(chan struct{}), ended: make(chan error, 1), exit: os.Exit}
 	ctx, a.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	a.ctx = ctx
 	share := cfg.Divide()
@@ -290,6 +292,9 @@ func (a *App) Close() error {
 	}
 	if a.lock != nil {
 		errs = append(errs, a.lock.Close())
+	}
+	if t := a.hanging.Load(); t != nil {
+		t.Stop()
 	}
 	return errors.Join(errs...)
 }

@@ -184,6 +184,10 @@ func (a *App) openCarrier(ctx context.Context) (err error) {
 	return nil
 }
 
+// endsWithin is how long a process that ends to be started again may take about
+// it. A test does not wait that long.
+var endsWithin = 45 * time.Second
+
 // restart gives what ends this process, with an error, so that whoever keeps it
 // starts it again; nil if it answers requests, which must go on.
 func (a *App) restart() func(why string) {
@@ -193,6 +197,11 @@ func (a *App) restart() func(why string) {
 	return func(why string) {
 		select {
 		case a.ended <- errors.New(why):
+			// What hangs may hang on, and then nothing waits for it.
+			a.hanging.Store(time.AfterFunc(endsWithin, func() {
+				a.log.Error("this process ends with something still under way", "why", why, "incidents", a.incidents.Save())
+				a.exit(1)
+			}))
 		default:
 		}
 	}

@@ -99,3 +99,33 @@ func TestWhoIsEndedToStartAgain(t *testing.T) {
 		t.Errorf("it ended with %v", err)
 	}
 }
+
+// A handler that does not come back does not keep the process from ending.
+func TestWhoHangsIsEndedToo(t *testing.T) {
+	was := endsWithin
+	endsWithin = 200 * time.Millisecond
+	defer func() { endsWithin = was }()
+	a, err := quietly(t.Context(), settings(t, t.TempDir()), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	hangs, ended := make(chan struct{}), make(chan int, 1)
+	a.exit = func(code int) { ended <- code; close(hangs) } // as the process's end would
+	a.workers.Go(func() { <-hangs })
+	a.cfg.Roles = "worker,relay"
+	restart := a.restart()
+	if err := a.Serve(t.Context(), func() { restart("partition 3 stands still") }); err == nil {
+		t.Error("it ended without an error")
+	}
+	if err := a.Close(); err != nil { // which waits for what hangs
+		t.Error(err)
+	}
+	select {
+	case code := <-ended:
+		if code == 0 {
+			t.Error("it is not said that it failed")
+		}
+	default:
+		t.Error("what hung was waited for")
+	}
+}

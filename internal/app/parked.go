@@ -40,13 +40,12 @@ func (a *App) Parked(ctx context.Context, only string, after api.ParkedPlace) (p
 		}
 	}
 	page.Items = []api.ParkedEvent{}
-	from := id.Shop(0)
+	from, of := id.Shop(0), id.Shop(0) // of is the last item's
 	if after.Shop != "" {
-		room, err := a.fleet.BySlug(ctx, after.Shop)
-		if err != nil {
-			return page, err
+		var err error
+		if from, err = id.ParseShop(after.Shop); err != nil {
+			return page, fault.Invalid("after", "This is the place of no shop.")
 		}
-		from = room.Shop()
 	}
 	for _, shop := range shops {
 		at := event.ParkedAt{}
@@ -70,10 +69,10 @@ func (a *App) Parked(ctx context.Context, only string, after api.ParkedPlace) (p
 		for _, p := range all {
 			if len(page.Items) == api.ParkedAPage {
 				last := page.Items[len(page.Items)-1]
-				page.Next = &api.ParkedPlace{Shop: last.Shop, ParkedKey: api.ParkedKey{Subscriber: last.Subscriber, Key: last.Key}, Seq: last.Seq}
+				page.Next = &api.ParkedPlace{Shop: of.String(), ParkedKey: api.ParkedKey{Subscriber: last.Subscriber, Key: last.Key}, Seq: last.Seq}
 				return page, nil
 			}
-			p.Payload = asJSON(p.Payload)
+			p.Payload, of = asJSON(p.Payload), shop
 			page.Items = append(page.Items, api.ParkedEvent{Shop: room.Slug(), Parked: p})
 		}
 	}

@@ -299,12 +299,18 @@ func (c *sqliteConn) query(ctx context.Context, q *stmt, args []any, row func(fu
 		return err
 	}
 	scan := func(places ...any) error { return scanRow(s, places) }
+	ended := false
+	defer func() {
+		if !ended { // by an error of row, or a panic
+			s.Reset()
+		}
+	}()
 	for s.Step() {
 		if err := row(scan); err != nil {
-			s.Reset()
 			return err
 		}
 	}
+	ended = true
 	if err := s.Reset(); err != nil {
 		c.failed = sqliteError(err)
 		return c.failed

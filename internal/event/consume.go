@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -86,7 +87,10 @@ func (k *Kafka) say(err error) {
 }
 
 // consumer is this process's part in the group.
-type consumer struct{ *Kafka }
+type consumer struct {
+	*Kafka
+	gone *atomic.Bool // its client has left: what that still says is of no partition of ours
+}
 
 // groupName is the consumer group of those that deliver.
 func (k *Kafka) groupName() string { return k.o.Topic + ".subscribers" }
@@ -97,7 +101,7 @@ func (k *Kafka) Run(ctx context.Context) {
 	if k.await(ctx) != nil {
 		return
 	}
-	for c := (consumer{k}); c.member(ctx); {
+	for c := (consumer{Kafka: k}); c.member(ctx); {
 		k.log.Warn("left the group of those that deliver, and joins it anew")
 	}
 }
@@ -106,6 +110,7 @@ func (k *Kafka) Run(ctx context.Context) {
 // somebody new, which it reports.
 func (c consumer) member(ctx context.Context) (anew bool) {
 	k := c.Kafka
+	c.gone = new(atomic.Bool)
 	options := append(k.common(),
 		kgo.ConsumerGroup(k.groupName()),
 		kgo.ConsumeTopics(k.o.Topic),
@@ -160,6 +165,8 @@ func (c consumer) member(ctx context.Context) (anew bool) {
 	leave, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
 	defer cancel()
 	c.leave(leave, client) // else it is found lost
+	c.gone.Store(true)
+	c.letGo(slices.Collect(maps.Keys(c.holds())))
 	closeWithin(client)
 	return anew && ctx.Err() == nil
 }
@@ -172,9 +179,7 @@ func (c consumer) leave(ctx context.Context, client *kgo.Client) {
 		return
 	}
 	c.commit(ctx, client)
-	for n := range c.holds() {
-		c.lost(ctx, client, map[string][]int32{c.o.Topic: {n}})
-	}
+	c.letGo(slices.Collect(maps.Keys(c.holds())))
 	_, _ = c.admin.LeaveGroup(ctx, kadm.LeaveGroup(c.groupName()).Reason("it ends").InstanceIDs(c.o.Instance))
 }
 
@@ -200,7 +205,7 @@ func (c consumer) hasRoom() bool {
 // an epoch nothing can be delivered, so that it is asked for until it comes.
 func (c consumer) assigned(ctx context.Context, _ *kgo.Client, all map[string][]int32) {
 	numbers := all[c.o.Topic]
-	if len(numbers) == 0 {
+	if len(numbers) == 0 || c.gone.Load() {
 		return
 	}
 	epoch := int64(0)
@@ -213,6 +218,9 @@ func (c consumer) assigned(ctx context.Context, _ *kgo.Client, all map[string][]
 		if pause(ctx, backoff(fails+4)) != nil {
 			return
 		}
+	}
+	if c.gone.Load() {
+		return
 	}
 	c.group.mu.Lock()
 	c.group.turns = append(c.group.turns[max(0, len(c.group.turns)-100):], time.Now())
@@ -229,6 +237,9 @@ func (c consumer) assigned(ctx context.Context, _ *kgo.Client, all map[string][]
 
 // revoked gives partitions to somebody else.
 func (c consumer) revoked(ctx context.Context, client *kgo.Client, all map[string][]int32) {
+	if c.gone.Load() {
+		return
+	}
 	commit, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
 	defer cancel()
 	c.commit(commit, client)
@@ -237,7 +248,13 @@ func (c consumer) revoked(ctx context.Context, client *kgo.Client, all map[strin
 
 // lost lets go of partitions that somebody else may have by now.
 func (c consumer) lost(_ context.Context, _ *kgo.Client, all map[string][]int32) {
-	for _, n := range all[c.o.Topic] {
+	if !c.gone.Load() {
+		c.letGo(all[c.o.Topic])
+	}
+}
+
+func (c consumer) letGo(partitions []int32) {
+	for _, n := range partitions {
 		c.bus.Yield(placeOf(n))
 		c.bus.mu.Lock()
 		c.bus.topic.end(n)

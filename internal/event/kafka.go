@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"slices"
 	"strconv"
 	"sync"
@@ -69,6 +70,7 @@ type Kafka struct {
 	canaries   map[int32]canary // while they are sent from here
 
 	began    time.Time
+	share    float64           // of the time by which remedies of one partition at many processes are spread
 	climbs   map[int32][]tried // what Watch has tried with partitions that are stuck
 	unhelped bool              // in a test: nothing is tried
 }
@@ -97,7 +99,7 @@ func OverKafka(ctx context.Context, f *fleet.Fleet, b *Bus, o KafkaOptions, log 
 	if err := o.Access.check(); err != nil {
 		return nil, err
 	}
-	k := &Kafka{fleet: f, bus: b, log: log, o: o, relays: map[string]*relay{}, began: time.Now(), climbs: map[int32][]tried{}}
+	k := &Kafka{fleet: f, bus: b, log: log, o: o, relays: map[string]*relay{}, began: time.Now(), share: rand.Float64(), climbs: map[int32][]tried{}}
 	k.group.init()
 	var err error
 	k.client, err = kgo.NewClient(append(k.common(),

@@ -49,6 +49,11 @@ var (
 	rejoinEvery = 5 * time.Minute
 )
 
+// handlerAfter is how long a handler may take before this process ends for its
+// sake: longer than one that is only slow is let, so that who is called and does not
+// answer ends nobody.
+const handlerAfter = 2*flowTime + 10*time.Second
+
 // restartAfter is how long a process has run before it may end itself. So one
 // that a restart does not help is not started again and again.
 const restartAfter = 15 * time.Minute
@@ -82,7 +87,14 @@ func (k *Kafka) remedy(all []PartitionState, now time.Time) {
 		if len(was) > 0 {
 			since = was[len(was)-1].at
 		}
-		if now.Sub(since) >= remedyAfter && !k.unhelped {
+		wait := remedyAfter
+		switch p.Stuck {
+		case StuckHandler:
+			wait = max(wait, handlerAfter)
+		case StuckUnassigned: // every process sees it at once, and one that comes and goes is enough
+			wait += time.Duration(k.share * float64(remedyAfter))
+		}
+		if now.Sub(since) >= wait && !k.unhelped {
 			for _, r := range helps[p.Stuck] {
 				if slices.ContainsFunc(was, func(t tried) bool { return t.remedy == r }) || !k.try(r, p, now) {
 					continue
@@ -184,6 +196,8 @@ func (c consumer) told(ctx context.Context, client *kgo.Client) (anew bool) {
 	if o.rejoin || len(o.refetch) == 0 {
 		return o.rejoin
 	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second) // all partitions wait for it
+	defer cancel()
 	committed, err := c.admin.FetchOffsets(ctx, c.groupName())
 	if err != nil {
 		c.say(err)

@@ -1,8 +1,8 @@
 package insight
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"slices"
 	"time"
 
@@ -85,11 +85,13 @@ func (v *Visits) longest(most int) []id.Shop {
 // Look sees whether visits of watched shops were written by other processes, at
 // most two hundred shops at a time, one read of two rows each.
 func (v *Visits) Look(ctx context.Context, rooms func(context.Context, id.Shop) (*fleet.Room, error)) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second) // a shard that hangs keeps it from others no longer
+	defer cancel()
 	var failed error
 	for _, shop := range v.longest(looksAtOnce) {
 		now, err := latest(ctx, rooms, shop)
 		if err != nil && !fault.Is(err, fault.KindNotFound) {
-			failed = errors.Join(failed, err)
+			failed = cmp.Or(failed, err)
 		}
 		v.mu.Lock()
 		if w := v.watched[shop]; w != nil {

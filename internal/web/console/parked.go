@@ -226,6 +226,9 @@ func (s *server) keyPage(w http.ResponseWriter, r *http.Request) (v ParkedEvents
 	if err != nil {
 		return v, err
 	}
+	if n <= int64(len(all)) { // what was parked between the two is not shown, and not meant
+		n, last = int64(len(all)), all[len(all)-1].Seq
+	}
 	v.Row = parkedRow(room, all[0], n, last)
 	for i, p := range all {
 		said := pretty(p.Payload)
