@@ -76,7 +76,7 @@ func (e *sqlite) submit(ctx context.Context, j *job) error {
 //
 // A change that fails must leave nothing behind in its batch. A savepoint around
 // each would see to it, but has SQLite copy every page that a change is the
-// first to touch, which was a sixth of an order. So changes have none, as long
+// first to touch, which was a seventh of an order. So changes have none, as long
 // as those that fail do so before they write. When one fails later, the batch is
 // rolled back and run again without it, and for a while there are savepoints.
 func (e *sqlite) writer() {
