@@ -44,7 +44,7 @@ var (
 const (
 	loadShops   = 100
 	loadBatch   = 50   // orders of one shop in a transaction
-	loadRate    = 1500 // orders a second
+	loadRate    = 5000 // orders a second
 	loadWriters = 16
 	loadApart   = 1500 * time.Millisecond // deaths, at most
 )
