@@ -195,15 +195,16 @@ func (a *App) restart() func(why string) {
 		return nil
 	}
 	return func(why string) {
-		select {
-		case a.ended <- errors.New(why):
-			// What hangs may hang on, and then nothing waits for it.
-			a.hanging.Store(time.AfterFunc(endsWithin, func() {
-				a.log.Error("this process ends with something still under way", "why", why, "incidents", a.incidents.Save())
-				a.exit(1)
-			}))
-		default:
+		// What hangs may hang on, and then nothing waits for it.
+		end := time.AfterFunc(endsWithin, func() {
+			a.log.Error("this process ends with something still under way", "why", why, "incidents", a.incidents.Save())
+			a.exit(1)
+		})
+		if !a.hanging.CompareAndSwap(nil, end) {
+			end.Stop() // it ends already
+			return
 		}
+		a.ended <- errors.New(why)
 	}
 }
 
